@@ -1,0 +1,1 @@
+//! Frozen feature extractors and the image pyramid of hgad.

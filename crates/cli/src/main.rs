@@ -1,0 +1,2 @@
+//! Unified visual anomaly detection: one model for many products.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Configuration, training, evaluation and run folders of hgad.

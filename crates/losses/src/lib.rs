@@ -1,0 +1,1 @@
+//! The loss terms of HGAD and weighted, staged sums of them.

@@ -1,0 +1,1 @@
+//! Densities on the latent space: single Gaussian, Gaussian mixture, hierarchical Gaussian mixture.

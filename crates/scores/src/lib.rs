@@ -1,0 +1,1 @@
+//! From latents to anomaly maps and image scores.
