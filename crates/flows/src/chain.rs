@@ -1,0 +1,83 @@
+//! Composition: a bijection made of several, one after the other.
+
+use crate::coupling_block::{CouplingBlock, CouplingConfig};
+use crate::{Bijection, FlowError};
+use candle_core::Tensor;
+use hgad_parameters::Parameters;
+
+/// Bijections applied in order; log-determinants add up.
+pub struct Chain(Vec<Box<dyn Bijection>>);
+
+impl Chain {
+    /// The composition of `steps`, the first applied first.
+    ///
+    /// # Errors
+    /// None at all, or dimensions that differ.
+    pub fn new(steps: Vec<Box<dyn Bijection>>) -> Result<Self, FlowError> {
+        let why = match steps.first() {
+            None => "a chain needs at least one bijection",
+            Some(f) if steps.iter().any(|s| s.dim() != f.dim()) => "all must have one dimension",
+            Some(_) => return Ok(Self(steps)),
+        };
+        Err(FlowError::Setting { key: "blocks", value: steps.len().to_string(), why })
+    }
+}
+
+impl Bijection for Chain {
+    fn dim(&self) -> usize {
+        self.0[0].dim()
+    }
+
+    fn condition_dim(&self) -> usize {
+        self.0.iter().map(|s| s.condition_dim()).max().unwrap_or(0)
+    }
+
+    fn forward(
+        &self,
+        x: &Tensor,
+        condition: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor), FlowError> {
+        let (mut z, mut total) = self.0[0].forward(x, condition)?;
+        for step in &self.0[1..] {
+            let (next, log_det) = step.forward(&z, condition)?;
+            total = (total + log_det)?;
+            z = next;
+        }
+        Ok((z, total))
+    }
+
+    fn inverse(
+        &self,
+        z: &Tensor,
+        condition: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor), FlowError> {
+        let (last, before) = self.0.split_last().expect("a chain has at least one bijection");
+        let (mut x, mut total) = last.inverse(z, condition)?;
+        for step in before.iter().rev() {
+            let (next, log_det) = step.inverse(&x, condition)?;
+            total = (total + log_det)?;
+            x = next;
+        }
+        Ok((x, total))
+    }
+}
+
+/// The flow of HGAD (Yao et al., ECCV 2024): `blocks` coupling blocks over vectors of `dim`
+/// entries. Block k's parameters are `module_list.k.*`, as FrEIA's SequenceINN names them.
+///
+/// # Errors
+/// No blocks, or a setting that makes no block.
+pub fn coupling_chain(
+    parameters: &Parameters,
+    dim: usize,
+    blocks: usize,
+    config: &CouplingConfig,
+) -> Result<Chain, FlowError> {
+    let steps = (0..blocks)
+        .map(|k| {
+            let scope = parameters.scope(format_args!("module_list.{k}"));
+            CouplingBlock::new(&scope, dim, config).map(|b| Box::new(b) as Box<dyn Bijection>)
+        })
+        .collect::<Result<_, _>>()?;
+    Chain::new(steps)
+}

@@ -1,0 +1,130 @@
+//! What must hold of every bijection: the inverse undoes it, the log-determinant is the
+//! Jacobian's, gradients are those of finite differences.
+
+use candle_core::{DType, Device, Tensor, Var};
+use hgad_flows::{Bijection, Chain, CouplingConfig, coupling_chain, position_encoding};
+use hgad_parameters::{Parameters, seeded};
+use proptest::prelude::*;
+
+fn flow(seed: u64, dim: usize, condition: usize, dtype: DType) -> (Chain, Parameters) {
+    let p = Parameters::new(seed, dtype, &Device::Cpu);
+    let config = CouplingConfig { condition, ..Default::default() };
+    let chain = coupling_chain(&p, dim, 2, &config).unwrap();
+    // Away from g = 1, o = 0, where mistakes in the affine map would not show.
+    let mut draws = seeded(seed, "nudge");
+    for (_, var) in p.trainable_vars() {
+        let n = var.elem_count();
+        let noise: Vec<f64> = (0..n).map(|_| 0.3 * draws.normal()).collect();
+        let noise = Tensor::from_vec(noise, var.shape(), &Device::Cpu).unwrap();
+        var.set(&(var.as_tensor() + noise.to_dtype(dtype).unwrap()).unwrap()).unwrap();
+    }
+    (chain, p)
+}
+
+fn input(seed: u64, n: usize, dim: usize, dtype: DType) -> Tensor {
+    let mut draws = seeded(seed, "x");
+    let x: Vec<f64> = (0..n * dim).map(|_| draws.normal()).collect();
+    Tensor::from_vec(x, (n, dim), &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
+}
+
+fn log_abs_det(mut a: Vec<Vec<f64>>) -> f64 {
+    let n = a.len();
+    let mut total = 0.0;
+    for k in 0..n {
+        let pivot = (k..n).max_by(|&i, &j| a[i][k].abs().total_cmp(&a[j][k].abs())).unwrap();
+        a.swap(k, pivot);
+        total += a[k][k].abs().ln();
+        let head = a[k].clone();
+        for row in &mut a[k + 1..] {
+            let f = row[k] / head[k];
+            row.iter_mut().zip(&head).for_each(|(r, h)| *r -= f * h);
+        }
+    }
+    total
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..Default::default() })]
+
+    #[test]
+    fn inverse_undoes_forward(seed in 0u64..1000, dim in 2usize..24, conditional: bool, f64s: bool) {
+        let dtype = if f64s { DType::F64 } else { DType::F32 };
+        let (chain, _) = flow(seed, dim, if conditional { 8 } else { 0 }, dtype);
+        let c = conditional.then(|| position_encoding(8, 2, 3, dtype, &Device::Cpu).unwrap());
+        let x = input(seed, 12, dim, dtype);
+        let (z, forward) = chain.forward(&x, c.as_ref()).unwrap();
+        let (back, inverse) = chain.inverse(&z, c.as_ref()).unwrap();
+        let bound = if f64s { 1e-9 } else { 2e-3 };
+        let worst = |a: &Tensor, b: &Tensor| -> f64 {
+            let d = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+            d.to_dtype(DType::F64).unwrap().to_scalar().unwrap()
+        };
+        prop_assert!(worst(&back, &x) < bound, "{}", worst(&back, &x));
+        prop_assert!(worst(&forward, &inverse.neg().unwrap()) < bound);
+    }
+
+    #[test]
+    fn log_det_is_the_jacobians(seed in 0u64..1000, dim in 2usize..9, conditional: bool) {
+        let (chain, _) = flow(seed, dim, if conditional { 4 } else { 0 }, DType::F64);
+        let c = conditional.then(|| position_encoding(4, 1, 1, DType::F64, &Device::Cpu).unwrap());
+        let x = input(seed, 1, dim, DType::F64);
+        let (_, log_det) = chain.forward(&x, c.as_ref()).unwrap();
+        let h = 1e-5;
+        let columns: Vec<Vec<f64>> = (0..dim).map(|j| {
+            let step = |sign: f64| {
+                let mut v = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+                v[j] += sign * h;
+                let t = Tensor::from_vec(v, (1, dim), &Device::Cpu).unwrap();
+                chain.forward(&t, c.as_ref()).unwrap().0.flatten_all().unwrap().to_vec1::<f64>().unwrap()
+            };
+            step(1.0).iter().zip(step(-1.0)).map(|(a, b)| (a - b) / (2.0 * h)).collect()
+        }).collect();
+        let expected = log_abs_det(columns);
+        let got = log_det.to_vec1::<f64>().unwrap()[0];
+        prop_assert!((expected - got).abs() < 1e-6, "{expected} {got}");
+    }
+}
+
+/// The fused path's gradients against autograd over candle's own operations in f64.
+#[test]
+fn fused_gradients_agree_with_plain_autograd() {
+    for (dim, condition, rows, cells) in [(15, 0, 12, 1), (40, 8, 390, 6), (64, 16, 160, 4)] {
+        let gradients = |dtype: DType| {
+            let (chain, p) = flow(3, dim, condition, dtype);
+            let x = Var::from_tensor(&input(5, rows, dim, dtype)).unwrap();
+            let c = (condition > 0)
+                .then(|| position_encoding(condition, 2, cells / 2, dtype, &Device::Cpu).unwrap());
+            let (z, log_det) = chain.forward(x.as_tensor(), c.as_ref()).unwrap();
+            let loss = (z.sqr().unwrap().mean_all().unwrap()
+                - (log_det.mean_all().unwrap() * 0.3).unwrap())
+            .unwrap();
+            let grads = loss.backward().unwrap();
+            let mut out = vec![("x".to_string(), grads.get(&x).unwrap().clone())];
+            for (name, var) in p.trainable_vars() {
+                out.push((name, grads.get(&var).unwrap().clone()));
+            }
+            out
+        };
+        for ((name, a), (_, b)) in gradients(DType::F32).iter().zip(gradients(DType::F64)) {
+            let a = a.to_dtype(DType::F64).unwrap();
+            let scale = b.abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+            let worst = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
+            let ratio = worst.to_scalar::<f64>().unwrap() / scale.to_scalar::<f64>().unwrap();
+            assert!(ratio < 1e-4, "{name} at D = {dim}: {ratio}");
+        }
+    }
+}
+
+#[test]
+fn wrong_shapes_are_named() {
+    let (chain, _) = flow(0, 6, 8, DType::F32);
+    let x = input(0, 4, 7, DType::F32);
+    let message = chain.forward(&x, None).unwrap_err().to_string();
+    assert!(message.contains("(N, 6)") && message.contains("[4, 7]"), "{message}");
+    let x = input(0, 4, 6, DType::F32);
+    let message = chain.forward(&x, None).unwrap_err().to_string();
+    assert!(message.contains("(P, 8)") && message.contains("none"), "{message}");
+    let c = position_encoding(8, 1, 3, DType::F32, &Device::Cpu).unwrap();
+    let message = chain.forward(&x, Some(&c)).unwrap_err().to_string();
+    assert!(message.contains("[3, 8]") && message.contains("4 vectors"), "{message}");
+}

@@ -1,0 +1,276 @@
+//! The affine coupling of the flow with its global affine map, and its log-determinant.
+
+use crate::fill::par_fill;
+use crate::isa::{Isa, dispatch};
+use crate::math::{exp, tanh};
+use crate::pool::sum_rows;
+use crate::product::TILE;
+use crate::storage::{contiguous, is_fused, with_slice};
+use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, bail};
+use rayon::prelude::*;
+
+// The subnet's output is damped by 0.1 before it is used (FrEIA's AllInOneBlock).
+const DAMPING: f32 = 0.1;
+
+/// `y = [x1, x2 * exp(s) + t] * g + o` with `[s, t]` from the subnet's output `a`:
+/// `s = clamp * tanh(0.1 a_s)`, `t = 0.1 a_t`; gradients for `x`, `a` and `affine`.
+///
+/// `x` (N, D), its first D - H entries x1 and the last H x2; `a` (N, 2H); `affine` (2, D), rows
+/// `g` and `o`. HGAD's block, steps 2 to 4 (Yao et al., ECCV 2024; FrEIA 0.2's clamping, which
+/// does not divide by `clamp` inside the tanh).
+///
+/// # Errors
+/// Shapes that do not belong together.
+pub fn affine_coupling(x: &Tensor, a: &Tensor, affine: &Tensor, clamp: f64) -> Result<Tensor> {
+    let ((n, d), (m, h2)) = (x.dims2()?, a.dims2()?);
+    if n != m || h2 % 2 != 0 || h2 / 2 > d || affine.dims() != [2, d] {
+        bail!(
+            "affine coupling: x {n}x{d}, subnet's output {m}x{h2} and affine {:?} do not belong together",
+            affine.dims()
+        )
+    }
+    if is_fused(x) {
+        let op = AffineCoupling { clamp: clamp as f32 };
+        return x.contiguous()?.apply_op3(&a.contiguous()?, &affine.contiguous()?, op);
+    }
+    let h = h2 / 2;
+    let s = (a.narrow(1, 0, h)?.affine(0.1, 0.0)?.tanh()? * clamp)?;
+    let t = a.narrow(1, h, h)?.affine(0.1, 0.0)?;
+    let x2 = ((x.narrow(1, d - h, h)? * s.exp()?)? + t)?;
+    let y = Tensor::cat(&[&x.narrow(1, 0, d - h)?, &x2], 1)?;
+    y.broadcast_mul(&affine.narrow(0, 0, 1)?)?.broadcast_add(&affine.narrow(0, 1, 1)?)
+}
+
+/// `sum(s)` of each row, the log-determinant of the coupling: `a` (N, 2H) to (N).
+///
+/// # Errors
+/// An odd number of columns.
+pub fn coupling_log_det(a: &Tensor, clamp: f64) -> Result<Tensor> {
+    let (_, h2) = a.dims2()?;
+    if h2 % 2 != 0 {
+        bail!("affine coupling: the subnet's output has {h2} columns, which is odd")
+    }
+    if is_fused(a) {
+        return a.contiguous()?.apply_op1(CouplingLogDet { clamp: clamp as f32 });
+    }
+    (a.narrow(1, 0, h2 / 2)?.affine(0.1, 0.0)?.tanh()?.sum(1)? * clamp)?.contiguous()
+}
+
+struct AffineCoupling {
+    clamp: f32,
+}
+
+impl CustomOp3 for AffineCoupling {
+    fn name(&self) -> &'static str {
+        "affine_coupling"
+    }
+
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        lx: &Layout,
+        a: &CpuStorage,
+        la: &Layout,
+        affine: &CpuStorage,
+        laf: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
+        let (n, d) = lx.shape().dims2()?;
+        let (_, h2) = la.shape().dims2()?;
+        let x = contiguous("affine coupling", x, lx)?;
+        let a = contiguous("affine coupling", a, la)?;
+        let affine = contiguous("affine coupling", affine, laf)?;
+        let y = par_fill(n * d, TILE * d, |tile, blank| {
+            let first = tile * TILE;
+            let y = blank.rows(d, |i| &x[(first + i) * d..][..d]);
+            let a = &a[first * h2..][..y.len() / d * h2];
+            transform_rows(y, a, affine, (d, h2 / 2), self.clamp);
+            y
+        });
+        Ok((CpuStorage::F32(y), (n, d).into()))
+    }
+
+    fn bwd(
+        &self,
+        x: &Tensor,
+        a: &Tensor,
+        affine: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        let ((n, d), (_, h2)) = (x.dims2()?, a.dims2()?);
+        let op = "gradient of the affine coupling";
+        let tiles = n.div_ceil(TILE);
+        let (dx, da, daffine) = with_slice(op, x, |x| {
+            with_slice(op, a, |a| {
+                with_slice(op, affine, |f| {
+                    with_slice(op, grad, |g| {
+                        let mut sums = vec![0.0f32; tiles * 2 * d];
+                        // Gradients take the place of the values they are made from.
+                        let (mut dx, mut da) = (x.to_vec(), a.to_vec());
+                        dx.par_chunks_mut(TILE * d)
+                            .zip(da.par_chunks_mut(TILE * h2))
+                            .zip(sums.par_chunks_mut(2 * d))
+                            .zip(g.par_chunks(TILE * d))
+                            .for_each(|(((dx, da), sums), g)| {
+                                gradient_rows(dx, da, sums, g, f, (d, h2 / 2), self.clamp)
+                            });
+                        let mut total = vec![0.0; 2 * d];
+                        sum_rows(&sums, &mut total);
+                        Ok((dx, da, total))
+                    })
+                })
+            })
+        })?;
+        let dev = x.device();
+        Ok((
+            Some(Tensor::from_vec(dx, (n, d), dev)?),
+            Some(Tensor::from_vec(da, (n, h2), dev)?),
+            Some(Tensor::from_vec(daffine, (2, d), dev)?),
+        ))
+    }
+}
+
+dispatch!(fn transform_rows(y: &mut [f32], a: &[f32], affine: &[f32], size: (usize, usize), clamp: f32) = transform_rows_body);
+#[inline(always)]
+fn transform_rows_body<I: Isa>(
+    y: &mut [f32],
+    a: &[f32],
+    affine: &[f32],
+    (d, h): (usize, usize),
+    clamp: f32,
+) {
+    let (gain, offset) = affine.split_at(d);
+    for (i, y) in y.chunks_exact_mut(d).enumerate() {
+        let (s, t) = a[i * 2 * h..][..2 * h].split_at(h);
+        for ((y, s), t) in y[d - h..].iter_mut().zip(s).zip(t) {
+            let scale = exp::<I>(clamp * tanh::<I>(DAMPING * s));
+            *y = I::madd(*y, scale, DAMPING * t);
+        }
+        for ((y, g), o) in y.iter_mut().zip(gain).zip(offset) {
+            *y = I::madd(*y, *g, *o);
+        }
+    }
+}
+
+dispatch!(
+    /// `dx` holds x and becomes its gradient, `da` holds a; `sums` (2, D) gets the affine map's.
+    fn gradient_rows(
+        dx: &mut [f32],
+        da: &mut [f32],
+        sums: &mut [f32],
+        grad: &[f32],
+        affine: &[f32],
+        size: (usize, usize),
+        clamp: f32,
+    ) = gradient_rows_body
+);
+#[inline(always)]
+fn gradient_rows_body<I: Isa>(
+    dx: &mut [f32],
+    da: &mut [f32],
+    sums: &mut [f32],
+    grad: &[f32],
+    affine: &[f32],
+    (d, h): (usize, usize),
+    clamp: f32,
+) {
+    let gain = &affine[..d];
+    let (gain1, gain2) = gain.split_at(d - h);
+    let (sum_gain, sum_offset) = sums.split_at_mut(d);
+    for (i, (dx, grad)) in dx.chunks_exact_mut(d).zip(grad.chunks_exact(d)).enumerate() {
+        sum_offset.iter_mut().zip(grad).for_each(|(o, g)| *o += g);
+        let (sum1, sum2) = sum_gain.split_at_mut(d - h);
+        let (dx1, dx2) = dx.split_at_mut(d - h);
+        let (grad1, grad2) = grad.split_at(d - h);
+        for (((x, g), sum), gain) in dx1.iter_mut().zip(grad1).zip(sum1).zip(gain1) {
+            *sum = I::madd(*g, *x, *sum);
+            *x = g * gain;
+        }
+        let (s, t) = da[i * 2 * h..][..2 * h].split_at_mut(h);
+        let half = s.iter_mut().zip(t).zip(dx2).zip(grad2).zip(sum2).zip(gain2);
+        for (((((s, t), x), g), sum), gain) in half {
+            let th = tanh::<I>(DAMPING * *s);
+            let scale = exp::<I>(clamp * th);
+            let scaled = *x * scale;
+            *sum = I::madd(*g, I::madd(DAMPING, *t, scaled), *sum);
+            let du = g * gain;
+            *t = DAMPING * du;
+            *s = DAMPING * clamp * (1.0 - th * th) * du * scaled;
+            *x = du * scale;
+        }
+    }
+}
+
+struct CouplingLogDet {
+    clamp: f32,
+}
+
+impl CustomOp1 for CouplingLogDet {
+    fn name(&self) -> &'static str {
+        "coupling_log_det"
+    }
+
+    fn cpu_fwd(&self, a: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (n, h2) = layout.shape().dims2()?;
+        let a = contiguous("coupling's log-determinant", a, layout)?;
+        let out = par_fill(n, TILE, |tile, blank| {
+            let out = blank.zeros();
+            log_det_rows(out, &a[tile * TILE * h2..], h2, self.clamp);
+            out
+        });
+        Ok((CpuStorage::F32(out), n.into()))
+    }
+
+    fn bwd(&self, a: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let (n, h2) = a.dims2()?;
+        let op = "gradient of the coupling's log-determinant";
+        let da = with_slice(op, a, |a| {
+            with_slice(op, grad, |g| {
+                Ok(par_fill(n * h2, TILE * h2, |tile, blank| {
+                    let da = blank.zeros();
+                    let first = tile * TILE;
+                    log_det_gradient_rows(da, &a[first * h2..], &g[first..], h2, self.clamp);
+                    da
+                }))
+            })
+        })?;
+        Tensor::from_vec(da, (n, h2), a.device()).map(Some)
+    }
+}
+
+dispatch!(fn log_det_rows(out: &mut [f32], a: &[f32], h2: usize, clamp: f32) = log_det_rows_body);
+#[inline(always)]
+fn log_det_rows_body<I: Isa>(out: &mut [f32], a: &[f32], h2: usize, clamp: f32) {
+    const LANES: usize = 16;
+    for (i, out) in out.iter_mut().enumerate() {
+        let s = &a[i * h2..][..h2 / 2];
+        // Lanes of their own, since the compiler may not reorder a sum of floats.
+        let mut lanes = [0.0f32; LANES];
+        let chunks = s.chunks_exact(LANES);
+        let rest: f32 = chunks.remainder().iter().map(|s| tanh::<I>(DAMPING * s)).sum();
+        for chunk in chunks {
+            for l in 0..LANES {
+                lanes[l] += tanh::<I>(DAMPING * chunk[l]);
+            }
+        }
+        *out = clamp * (lanes.iter().sum::<f32>() + rest);
+    }
+}
+
+dispatch!(fn log_det_gradient_rows(da: &mut [f32], a: &[f32], grad: &[f32], h2: usize, clamp: f32) = log_det_gradient_rows_body);
+#[inline(always)]
+fn log_det_gradient_rows_body<I: Isa>(
+    da: &mut [f32],
+    a: &[f32],
+    grad: &[f32],
+    h2: usize,
+    clamp: f32,
+) {
+    for (i, da) in da.chunks_exact_mut(h2).enumerate() {
+        let g = grad[i] * clamp * DAMPING;
+        for (da, s) in da[..h2 / 2].iter_mut().zip(&a[i * h2..]) {
+            let th = tanh::<I>(DAMPING * s);
+            *da = g * (1.0 - th * th);
+        }
+    }
+}
