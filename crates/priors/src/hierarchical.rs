@@ -1,0 +1,88 @@
+//! Several Gaussians a class around the class's main centre: HGAD's hierarchical mixture.
+
+use crate::prior::{check, log_softmax};
+use crate::{GaussianMixture, Prior, PriorError};
+use candle_core::{D, Tensor};
+use hgad_parameters::{Parameters, Weight};
+
+/// The inter-class mixture `sum_k p_k N(mu_k, I)`, and within class y the mixture of M centres
+/// `mu_y` and `mu_y + delta_y,i` with weights of its own (Yao et al., ECCV 2024).
+pub struct HierarchicalMixture {
+    main: GaussianMixture,
+    delta: Weight,
+    phi: Weight,
+    centers: usize,
+}
+
+impl HierarchicalMixture {
+    /// Beside [`GaussianMixture`]'s parameters `delta` (C, M - 1, D), started from N(0, 1), and
+    /// `phi_intra` (C, M), started at 0.
+    ///
+    /// # Errors
+    /// No classes, no dimensions, fewer than 2 centres.
+    pub fn new(
+        parameters: &Parameters,
+        classes: usize,
+        dim: usize,
+        centers: usize,
+    ) -> Result<Self, PriorError> {
+        if centers < 2 {
+            let why = "a class needs at least 2 centres here; `mixture` is the prior with one";
+            return Err(PriorError::Setting { key: "centers", value: centers.to_string(), why });
+        }
+        Ok(Self {
+            main: GaussianMixture::new(parameters, classes, dim, true)?,
+            delta: parameters.normal("delta", (classes, centers - 1, dim))?,
+            phi: parameters.trainable(
+                "phi_intra",
+                (classes, centers),
+                vec![0.0; classes * centers],
+            )?,
+            centers,
+        })
+    }
+
+    /// Centres (B, M, D) of the classes of `labels`, the main one first. Gradients do not pass
+    /// to `mu`: the main centres are the first stage's to place.
+    fn centers_of(&self, labels: &Tensor) -> Result<Tensor, PriorError> {
+        let main = self.main.centers().detach().index_select(labels, 0)?.unsqueeze(1)?;
+        let around = self.delta.get().index_select(labels, 0)?.broadcast_add(&main)?;
+        Ok(Tensor::cat(&[&main, &around], 1)?)
+    }
+}
+
+impl Prior for HierarchicalMixture {
+    fn dim(&self) -> usize {
+        self.main.dim()
+    }
+
+    fn class_logits(&self, z: &Tensor) -> Result<Option<Tensor>, PriorError> {
+        self.main.class_logits(z)
+    }
+
+    fn log_class_weights(&self) -> Result<Option<Tensor>, PriorError> {
+        self.main.log_class_weights()
+    }
+
+    fn log_density(&self, z: &Tensor, logits: Option<&Tensor>) -> Result<Tensor, PriorError> {
+        self.main.log_density(z, logits)
+    }
+
+    /// `logsumexp_i(-½ |z - (mu_y + delta_y,i)|² + ln softmax(phi_intra_y)_i)`.
+    fn log_density_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Tensor, PriorError> {
+        let (b, _) = check(z, self.dim(), Some((labels, self.main.classes())))?;
+        let labels = Tensor::from_slice(labels, b, z.device())?;
+        let centers = self.centers_of(&labels)?;
+        let weights = log_softmax(&self.phi.get())?.index_select(&labels, 0)?;
+        // |z - c|² = |z|² - 2 z c + |c|²: nothing of size B x P x M x D is made.
+        let dot = z.matmul(&centers.transpose(1, 2)?.contiguous()?)?;
+        let bias = (weights - (centers.sqr()?.sum(D::Minus1)? * 0.5)?)?;
+        let square = (z.sqr()?.sum(D::Minus1)? * 0.5)?;
+        let mixed = dot.broadcast_add(&bias.reshape((b, 1, self.centers))?)?;
+        Ok((mixed.log_sum_exp(D::Minus1)? - square)?)
+    }
+
+    fn has_intra_classes(&self) -> bool {
+        true
+    }
+}

@@ -1,0 +1,87 @@
+//! The interface of every density on the latent space.
+
+use crate::PriorError;
+use candle_core::{D, Result, Tensor};
+
+/// A density of latent vectors. `z` is (B, P, D): P vectors of each of B images, whose classes
+/// are `labels` (B). Gradients reach `z` and the parameters.
+pub trait Prior: Send + Sync {
+    /// Dimension D of the vectors.
+    fn dim(&self) -> usize;
+
+    /// `l_k = -½ |z - mu_k|²` for every class, (B, P, C); `None` where there are no classes.
+    ///
+    /// # Errors
+    /// Latents of another dimension.
+    fn class_logits(&self, z: &Tensor) -> std::result::Result<Option<Tensor>, PriorError>;
+
+    /// Logarithms of the class weights, (C); `None` where there are no classes.
+    ///
+    /// # Errors
+    /// From candle.
+    fn log_class_weights(&self) -> std::result::Result<Option<Tensor>, PriorError>;
+
+    /// Log-density whatever the class, (B, P), up to the constant; `logits` from
+    /// [`Prior::class_logits`] of the same `z`, so that they are computed once.
+    ///
+    /// # Errors
+    /// Latents of another dimension.
+    fn log_density(
+        &self,
+        z: &Tensor,
+        logits: Option<&Tensor>,
+    ) -> std::result::Result<Tensor, PriorError>;
+
+    /// Log-density given the class of each image, (B, P), up to the constant.
+    ///
+    /// # Errors
+    /// Latents of another dimension; a label beyond the classes.
+    fn log_density_of_class(
+        &self,
+        z: &Tensor,
+        labels: &[u32],
+    ) -> std::result::Result<Tensor, PriorError>;
+
+    /// Whether a class has centres of its own around the main one, which a second stage trains.
+    fn has_intra_classes(&self) -> bool {
+        false
+    }
+}
+
+/// Logarithm of the softmax over the last dimension, safe from overflow.
+///
+/// # Errors
+/// From candle.
+pub fn log_softmax(x: &Tensor) -> Result<Tensor> {
+    x.broadcast_sub(&x.log_sum_exp(D::Minus1)?.unsqueeze(D::Minus1)?)
+}
+
+/// Checks `z` (B, P, D) and the labels (B), and gives (B, P).
+pub(crate) fn check(
+    z: &Tensor,
+    dim: usize,
+    labels: Option<(&[u32], usize)>,
+) -> std::result::Result<(usize, usize), PriorError> {
+    let wrong = |n| PriorError::Latents { dim, labels: n, found: z.dims().to_vec() };
+    let n = labels.map_or(z.dims().first().copied().unwrap_or(0), |(l, _)| l.len());
+    let (b, p, d) = z.dims3().map_err(|_| wrong(n))?;
+    if d != dim || b != n {
+        return Err(wrong(n));
+    }
+    if let Some((labels, classes)) = labels
+        && let Some(&label) = labels.iter().find(|l| **l as usize >= classes)
+    {
+        return Err(PriorError::Label { label, classes });
+    }
+    Ok((b, p))
+}
+
+/// `-½ |z - c|²` of `z` (B, P, D) to `centers` (K, D), (B, P, K), by one product.
+pub(crate) fn distances(z: &Tensor, centers: &Tensor) -> Result<Tensor> {
+    let (b, p, d) = z.dims3()?;
+    let flat = z.reshape((b * p, d))?;
+    let dot = flat.matmul(&centers.t()?)?;
+    let square = (flat.sqr()?.sum_keepdim(1)? * 0.5)?;
+    let centers = (centers.sqr()?.sum(1)? * 0.5)?;
+    dot.broadcast_sub(&square)?.broadcast_sub(&centers)?.reshape((b, p, ()))
+}
