@@ -1,0 +1,48 @@
+//! What can go wrong in scoring.
+
+use hgad_priors::PriorError;
+
+/// An error that names what is at fault.
+#[derive(Debug, thiserror::Error)]
+pub enum ScoreError {
+    /// Levels that do not belong together.
+    #[error("score terms of level {level}: expected {expected} values, got {found}")]
+    Level {
+        /// Which level.
+        level: usize,
+        /// Images times positions.
+        expected: usize,
+        /// Values given.
+        found: usize,
+    },
+    /// A rule asks for an entropy that the prior cannot give.
+    #[error(
+        "the score `{rule}` needs the class posterior, and a prior without classes has none; use score.rule = \"likelihood\""
+    )]
+    NoEntropy {
+        /// Name of the rule.
+        rule: &'static str,
+    },
+    /// Not a number where a score is expected.
+    #[error(
+        "level {level} has a score that is not a number; the model has diverged or its input is not finite"
+    )]
+    NotFinite {
+        /// Which level.
+        level: usize,
+    },
+    /// A name that no rule has.
+    #[error("unknown score rule `{kind}`; known: {known}")]
+    Kind {
+        /// The name.
+        kind: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// From the prior.
+    #[error(transparent)]
+    Prior(#[from] PriorError),
+    /// From candle.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}

@@ -1,0 +1,77 @@
+//! The interface of every way to make anomaly maps, and the rules by name.
+
+use crate::ScoreError;
+use crate::paper_rule::{Evidence, PaperRule};
+
+/// Score terms of one feature level for some images of one class, positions row-major.
+#[derive(Clone, Debug, Default)]
+pub struct LevelScores {
+    /// Rows of the map.
+    pub height: usize,
+    /// Columns of the map.
+    pub width: usize,
+    /// Images times height times width.
+    pub likelihood: Vec<f32>,
+    /// As `likelihood`; `None` under a prior without classes.
+    pub neg_entropy: Option<Vec<f32>>,
+}
+
+/// How score terms become pixels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapConfig {
+    /// Side of the square maps, pixels.
+    pub size: usize,
+    /// Standard deviation of the Gaussian filter, pixels; 0 for none.
+    pub sigma: f64,
+}
+
+impl Default for MapConfig {
+    /// The paper's: 256 pixels, sigma 4.
+    fn default() -> Self {
+        Self { size: 256, sigma: 4.0 }
+    }
+}
+
+/// Makes anomaly maps: images times size times size, high where anomalous.
+pub trait ScoreRule: Send + Sync {
+    /// Its name in configurations.
+    fn name(&self) -> &'static str;
+
+    /// Maps of `images` images of one class from the levels of their score terms.
+    ///
+    /// # Errors
+    /// Levels of other sizes than they say; values that are not finite; no class posterior
+    /// where the rule needs one.
+    fn maps(
+        &self,
+        images: usize,
+        levels: &[LevelScores],
+        config: &MapConfig,
+    ) -> Result<Vec<f32>, ScoreError>;
+}
+
+/// One line a rule.
+const REGISTRY: &[(&str, fn() -> Box<dyn ScoreRule>)] = &[
+    ("product", || Box::new(PaperRule(Evidence::Product))),
+    ("likelihood", || Box::new(PaperRule(Evidence::Likelihood))),
+    ("entropy", || Box::new(PaperRule(Evidence::Entropy))),
+];
+
+/// The names that [`rule`] knows.
+pub fn kinds() -> impl Iterator<Item = &'static str> {
+    REGISTRY.iter().map(|(name, _)| *name)
+}
+
+/// The rule of that name.
+///
+/// # Errors
+/// An unknown name.
+pub fn rule(kind: &str) -> Result<Box<dyn ScoreRule>, ScoreError> {
+    match REGISTRY.iter().find(|(name, _)| *name == kind) {
+        Some((_, make)) => Ok(make()),
+        None => Err(ScoreError::Kind {
+            kind: kind.into(),
+            known: kinds().collect::<Vec<_>>().join(", "),
+        }),
+    }
+}

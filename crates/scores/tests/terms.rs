@@ -1,0 +1,32 @@
+//! Likelihood and entropy of positions against the oracle's numbers.
+
+use candle_core::{DType, Device, Tensor};
+use hgad_parameters::Parameters;
+use hgad_priors::{PriorConfig, build};
+use hgad_scores::score_terms;
+use std::collections::HashMap;
+
+#[test]
+fn score_terms_of_the_hierarchical_prior() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../losses/tests/fixtures");
+    let load = |name: &str| -> HashMap<String, Tensor> {
+        candle_core::safetensors::load(format!("{dir}/{name}.safetensors"), &Device::Cpu).unwrap()
+    };
+    let (flow, t) = (load("flow_for_losses"), load("losses"));
+    let parameters = Parameters::new(0, DType::F32, &Device::Cpu);
+    let config =
+        PriorConfig { kind: "hierarchical".into(), classes: 5, dim: 48, centers: 4, learned: true };
+    let prior = build(&parameters, &config).unwrap();
+    parameters.load("prior.", &t).unwrap();
+    let z = flow["z"].reshape((1, 24, 48)).unwrap();
+    let log_det = flow["logdet"].reshape((1, 24)).unwrap();
+    let terms = score_terms(prior.as_ref(), &z, &log_det, &[3]).unwrap();
+    for (got, key) in
+        [(terms.likelihood, "score.likelihood"), (terms.neg_entropy.unwrap(), "score.neg_entropy")]
+    {
+        let got: Vec<f32> = got.flatten_all().unwrap().to_vec1().unwrap();
+        let expected: Vec<f32> = t[key].to_vec1().unwrap();
+        let worst = got.iter().zip(&expected).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
+        assert!(worst < 1e-5, "{key}: {worst}");
+    }
+}
