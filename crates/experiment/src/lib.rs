@@ -1,1 +1,47 @@
-//! Configuration, training, evaluation and run folders of hgad.
+//! Experiments: from a name to a trained model, a table and a run folder.
+//!
+//! [`compose`] makes a [`Config`] of a name and overrides, [`run`] runs it: samples are checked,
+//! features computed once into the [`cache`], a flow and a prior trained for each level
+//! ([`train`], [`step`]), the test set evaluated ([`evaluate`]), results written to the run folder.
+//!
+//! Invariants: this crate does not know the terminal, it tells an [`Observer`]; files appear whole
+//! or not at all; the same seed gives the same bytes.
+
+pub mod atomic;
+pub mod cache;
+pub mod checkpoint;
+mod color;
+mod compose;
+mod config;
+pub mod data;
+mod error;
+pub mod evaluate;
+pub mod features;
+mod heat_maps;
+pub mod metrics_log;
+mod model;
+pub mod model_file;
+mod optimizer;
+mod progress;
+mod results;
+mod run;
+mod run_folder;
+mod schedule;
+pub mod step;
+mod table;
+pub mod tensor_file;
+pub mod train;
+mod validate;
+
+pub use compose::{compose, experiments};
+pub use config::*;
+pub use error::ExperimentError;
+pub use model::{LevelModel, LevelShape, Model};
+pub use optimizer::{Adam, AdamSettings};
+pub use progress::{Event, Observer, Silent};
+pub use results::{Evaluation, Metrics, Results, SCHEMA, Seconds, Versions};
+pub use run::{Resume, RunOptions, reevaluate, run};
+pub use run_folder::RunFolder;
+pub use schedule::learning_rate;
+pub use table::table;
+pub use validate::validate;

@@ -13,6 +13,7 @@
 //! Invariant: this crate knows no model.
 
 mod activation;
+mod adam;
 mod conv;
 mod coupling;
 mod depthwise;
@@ -29,6 +30,7 @@ mod squeeze_excite;
 mod storage;
 
 pub use activation::Activation;
+pub use adam::{AdamConfig, adam_step};
 pub use conv::{Conv2d, Conv2dConfig, Padding};
 pub use coupling::{affine_coupling, coupling_log_det};
 pub use isa::isa_name;

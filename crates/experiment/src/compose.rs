@@ -1,0 +1,213 @@
+//! From the name of an experiment and some overrides to its configuration.
+
+use crate::config::Config;
+use crate::error::ExperimentError;
+use include_dir::{Dir, include_dir};
+use std::path::{Path, PathBuf};
+use toml::{Table, Value};
+
+static EXPERIMENTS: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../experiments");
+static PIECES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../configs");
+
+/// The configuration of experiment `name` (a file below `experiments/` here, one that came with
+/// the program, or the path of a TOML file) with `overrides` like `prior.centers=5` applied last.
+///
+/// # Errors
+/// An unknown experiment or piece, invalid TOML, an unknown key, a value of another type.
+pub fn compose(name: &str, overrides: &[String]) -> Result<Config, ExperimentError> {
+    let mut table = load(name, "experiments", &EXPERIMENTS, &mut Vec::new())?;
+    if !table.contains_key("name") {
+        let stem = Path::new(name).file_stem().and_then(|s| s.to_str()).unwrap_or(name);
+        table.insert("name".into(), Value::String(stem.into()));
+    }
+    for text in overrides {
+        set(&mut table, text)?;
+    }
+    let config: Config = table.try_into().map_err(|e: toml::de::Error| {
+        ExperimentError::Config { origin: name.into(), reason: e.to_string().trim().into() }
+    })?;
+    crate::validate::validate(&config)?;
+    Ok(config)
+}
+
+/// The experiments that came with the program, by name, with their `about` line.
+pub fn experiments() -> Vec<(String, String)> {
+    let mut all: Vec<_> = EXPERIMENTS
+        .files()
+        .filter(|f| f.path().extension().is_some_and(|e| e == "toml"))
+        .filter_map(|f| {
+            let name = f.path().file_stem()?.to_str()?.to_string();
+            let table: Table = f.contents_utf8()?.parse().ok()?;
+            let about = table.get("about").and_then(Value::as_str).unwrap_or("").to_string();
+            Some((name, about))
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// The table of `name` with everything it extends merged under it.
+fn load(
+    name: &str,
+    folder: &str,
+    shipped: &Dir,
+    seen: &mut Vec<String>,
+) -> Result<Table, ExperimentError> {
+    if seen.iter().any(|s| s == name) {
+        let reason = format!("it extends itself: {} -> {name}", seen.join(" -> "));
+        return Err(ExperimentError::Config { origin: name.into(), reason });
+    }
+    seen.push(name.into());
+    let (text, origin) = read(name, folder, shipped)?;
+    let mut table: Table = text.parse().map_err(|e: toml::de::Error| {
+        ExperimentError::Config { origin, reason: e.to_string().trim().into() }
+    })?;
+    let bases = match table.remove("extends") {
+        None => Vec::new(),
+        Some(Value::Array(names)) => names
+            .into_iter()
+            .map(|n| match n {
+                Value::String(s) => Ok(s),
+                other => Err(extends_error(name, &other)),
+            })
+            .collect::<Result<_, _>>()?,
+        Some(other) => return Err(extends_error(name, &other)),
+    };
+    let mut merged = Table::new();
+    for base in bases {
+        // `backbone/lite0` is a piece; a name without a slash is another experiment.
+        let piece = base.contains('/');
+        let (folder, shipped) =
+            if piece { ("configs", &PIECES) } else { ("experiments", &EXPERIMENTS) };
+        let mut below = load(&base, folder, shipped, seen)?;
+        if !piece {
+            below.remove("name");
+        }
+        merge(&mut merged, below);
+    }
+    merge(&mut merged, table);
+    seen.pop();
+    Ok(merged)
+}
+
+fn extends_error(name: &str, found: &Value) -> ExperimentError {
+    let reason = format!("`extends` is a list of names, found {found}");
+    ExperimentError::Config { origin: name.into(), reason }
+}
+
+fn read(name: &str, folder: &str, shipped: &Dir) -> Result<(String, String), ExperimentError> {
+    let as_path = Path::new(name);
+    let on_disk = if as_path.extension().is_some_and(|e| e == "toml") {
+        as_path.to_path_buf()
+    } else {
+        PathBuf::from(folder).join(format!("{name}.toml"))
+    };
+    if on_disk.is_file() {
+        let text = std::fs::read_to_string(&on_disk)
+            .map_err(|e| ExperimentError::io("read", &on_disk, e))?;
+        return Ok((text, on_disk.display().to_string()));
+    }
+    let file = shipped.get_file(format!("{name}.toml")).and_then(|f| f.contents_utf8());
+    match file {
+        Some(text) => Ok((text.into(), format!("{folder}/{name}.toml (shipped)"))),
+        None => Err(ExperimentError::UnknownName {
+            what: if folder == "configs" { "piece" } else { "experiment" },
+            name: name.into(),
+            looked: on_disk,
+            known: known(shipped),
+        }),
+    }
+}
+
+fn known(dir: &Dir) -> String {
+    let mut names: Vec<String> = dir
+        .find("**/*.toml")
+        .into_iter()
+        .flatten()
+        .map(|f| f.path().with_extension("").display().to_string())
+        .collect();
+    names.sort();
+    names.join(", ")
+}
+
+/// `over` on top of `base`, table by table.
+fn merge(base: &mut Table, over: Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(Value::Table(b)), Value::Table(o)) => merge(b, o),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Applies one `section.key=value`. What is not a TOML value is taken as a string.
+fn set(table: &mut Table, text: &str) -> Result<(), ExperimentError> {
+    let wrong = |reason: &str| ExperimentError::Override {
+        text: text.into(),
+        reason: reason.into(),
+    };
+    let (key, value) = text.split_once('=').ok_or_else(|| wrong("expected KEY=VALUE"))?;
+    let value = value.trim();
+    let value = match format!("v = {value}").parse::<Table>() {
+        Ok(mut t) if t.len() == 1 => t.remove("v").unwrap_or(Value::String(value.into())),
+        _ => Value::String(value.into()),
+    };
+    let mut path: Vec<&str> = key.trim().split('.').collect();
+    let last = path.pop().filter(|k| !k.is_empty()).ok_or_else(|| wrong("the key is empty"))?;
+    let mut at = table;
+    for part in path {
+        let entry = at.entry(part.to_string()).or_insert_with(|| Value::Table(Table::new()));
+        at = entry.as_table_mut().ok_or_else(|| wrong("the key goes through a value"))?;
+    }
+    at.insert(last.into(), value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shipped_experiment_composes() {
+        let all = experiments();
+        assert!(all.len() >= 7, "{all:?}");
+        for (name, about) in all {
+            let config = compose(&name, &[]).unwrap_or_else(|e| panic!("{name}: {e}"));
+            assert_eq!(config.name, name);
+            assert!(!about.is_empty(), "{name} has no `about`");
+        }
+    }
+
+    #[test]
+    fn paper_settings_are_the_default() {
+        let c = compose("hgad-mvtec", &[]).unwrap();
+        assert_eq!((c.data.img_size, c.train.epochs, c.train.passes, c.train.batch), (1024, 25, 8, 8));
+        assert_eq!((c.backbone.kind.as_str(), c.backbone.pyramid), ("tf_efficientnet_b6", 3));
+        assert_eq!((c.flow.blocks, c.flow.condition, c.prior.centers), (12, 256, 10));
+        assert_eq!((c.loss.inter, c.loss.mutual_information, c.loss.second_stage), (1.0, 100.0, 2));
+    }
+
+    #[test]
+    fn overrides_reach_any_key_and_unknown_ones_are_refused() {
+        let over = |s: &[&str]| {
+            compose("hgad-mvtec", &s.iter().map(|s| s.to_string()).collect::<Vec<_>>())
+        };
+        let c = over(&["prior.kind=single", "train.rate=1e-3", "seed=7", "data.root=/a b"]).unwrap();
+        assert_eq!((c.prior.kind.as_str(), c.train.rate, c.seed), ("single", 1e-3, 7));
+        assert_eq!(c.data.root, Path::new("/a b"));
+        assert_eq!(over(&["train.rate=1"]).unwrap().train.rate, 1.0);
+        for (bad, word) in [
+            ("prior.centres=5", "centres"),
+            ("train.epochs=many", "epochs"),
+            ("train.epochs=0", "train.epochs"),
+            ("nonsense", "KEY=VALUE"),
+        ] {
+            let message = over(&[bad]).unwrap_err().to_string();
+            assert!(message.contains(word), "{bad}: {message}");
+        }
+        let message = compose("hgad-mvtek", &[]).unwrap_err().to_string();
+        assert!(message.contains("hgad-mvtec"), "{message}");
+    }
+}

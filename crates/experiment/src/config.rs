@@ -1,0 +1,335 @@
+//! What an experiment is made of: every setting, with its default.
+
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// An experiment. Every key has a default; unknown keys are refused.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Name of the experiment; its runs are in `run.dir/NAME`.
+    pub name: String,
+    /// One line for `hgad experiments`.
+    pub about: String,
+    /// Drives every draw: starts, order of the data, synthetic images.
+    pub seed: u64,
+    /// `cpu`, `cuda` or `metal`: where flow and prior are trained.
+    pub device: String,
+    /// Where results go.
+    pub run: RunConfig,
+    /// What is trained and tested on.
+    pub data: DataConfig,
+    /// The frozen feature extractor.
+    pub backbone: BackboneConfig,
+    /// Features kept on disk.
+    pub cache: CacheConfig,
+    /// The normalizing flow of each level.
+    pub flow: FlowConfig,
+    /// The density on the latent space.
+    pub prior: PriorConfig,
+    /// Weights of the loss terms.
+    pub loss: LossConfig,
+    /// Optimization.
+    pub train: TrainConfig,
+    /// From latents to anomaly maps.
+    pub score: ScoreConfig,
+    /// When and how the test set is evaluated.
+    pub eval: EvalConfig,
+    /// Pictures.
+    pub maps: MapsConfig,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            name: "experiment".into(),
+            about: String::new(),
+            seed: 0,
+            device: "cpu".into(),
+            run: RunConfig::default(),
+            data: DataConfig::default(),
+            backbone: BackboneConfig::default(),
+            cache: CacheConfig::default(),
+            flow: FlowConfig::default(),
+            prior: PriorConfig::default(),
+            loss: LossConfig::default(),
+            train: TrainConfig::default(),
+            score: ScoreConfig::default(),
+            eval: EvalConfig::default(),
+            maps: MapsConfig::default(),
+        }
+    }
+}
+
+/// `[run]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RunConfig {
+    /// Folder of all runs; a run is `run.dir/NAME/ID`.
+    pub dir: PathBuf,
+}
+
+impl Default for RunConfig {
+    fn default() -> Self {
+        Self { dir: "runs".into() }
+    }
+}
+
+/// `[data]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DataConfig {
+    /// A data set that `hgad datasets list` knows, or the path of a descriptor file (.toml).
+    pub set: String,
+    /// Its folder, or the folder that holds it. Empty: the environment's HGAD_DATA, else `data`.
+    pub root: PathBuf,
+    /// Side of the square images in pixels: shorter side resized (Lanczos), then centre crop.
+    pub img_size: usize,
+    /// Side of masks and anomaly maps in pixels.
+    pub mask_size: usize,
+    /// Go on without images that cannot be read, instead of stopping before training.
+    pub skip_unreadable: bool,
+    /// Size of the synthetic set, where `set = "synthetic"`.
+    pub synthetic: SyntheticConfig,
+}
+
+impl Default for DataConfig {
+    fn default() -> Self {
+        Self {
+            set: "folder".into(),
+            root: PathBuf::new(),
+            img_size: 1024,
+            mask_size: 256,
+            skip_unreadable: false,
+            synthetic: SyntheticConfig::default(),
+        }
+    }
+}
+
+/// `[data.synthetic]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SyntheticConfig {
+    /// Side of the images in pixels.
+    pub size: usize,
+    /// Normal training images a class.
+    pub train: usize,
+    /// Normal test images a class.
+    pub test_good: usize,
+    /// Anomalous test images a class.
+    pub test_anomalous: usize,
+    /// How hard the defects are to see, 0.2 to 5: 2 halves their contrast.
+    pub difficulty: f64,
+}
+
+impl Default for SyntheticConfig {
+    fn default() -> Self {
+        Self { size: 256, train: 40, test_good: 12, test_anomalous: 24, difficulty: 1.0 }
+    }
+}
+
+/// `[backbone]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackboneConfig {
+    /// A name that `hgad backbones` lists.
+    pub kind: String,
+    /// Weights file (safetensors, timm's names). Empty: from the Hugging Face hub, cached.
+    pub weights: PathBuf,
+    /// Strides of the feature maps taken from one pass.
+    pub taps: Vec<usize>,
+    /// Levels of the image pyramid: the image at full size, half, a quarter, ...
+    pub pyramid: usize,
+}
+
+impl Default for BackboneConfig {
+    fn default() -> Self {
+        Self {
+            kind: "tf_efficientnet_b6".into(),
+            weights: PathBuf::new(),
+            taps: vec![16],
+            pyramid: 3,
+        }
+    }
+}
+
+/// `[cache]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CacheConfig {
+    /// Folder. Empty: the environment's HGAD_CACHE, else `hgad/features` in the user's cache folder.
+    pub dir: PathBuf,
+    /// `f32`, or `f16` for half the size.
+    pub dtype: String,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { dir: PathBuf::new(), dtype: "f32".into() }
+    }
+}
+
+/// `[flow]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FlowConfig {
+    /// Coupling blocks in a row.
+    pub blocks: usize,
+    /// Channels of the position code the flow is conditioned on, a multiple of 4; 0 for none.
+    pub condition: usize,
+    /// Bound of a coupling's log-scale.
+    pub clamp: f64,
+    /// Width of a subnet's hidden layer in multiples of its input.
+    pub hidden_factor: usize,
+}
+
+impl Default for FlowConfig {
+    fn default() -> Self {
+        Self { blocks: 12, condition: 256, clamp: 1.9, hidden_factor: 2 }
+    }
+}
+
+/// `[prior]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PriorConfig {
+    /// `single`, `mixture` or `hierarchical`.
+    pub kind: String,
+    /// Centres in a class, the main one included (hierarchical).
+    pub centers: usize,
+    /// Whether the main centres are trained (mixture).
+    pub learned: bool,
+}
+
+impl Default for PriorConfig {
+    fn default() -> Self {
+        Self { kind: "hierarchical".into(), centers: 10, learned: true }
+    }
+}
+
+/// `[loss]`: weights; 0 leaves a term out, and so does a prior that cannot serve it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LossConfig {
+    /// λ1, of the likelihood under the inter-class mixture.
+    pub inter: f64,
+    /// λ2, of the mutual information.
+    pub mutual_information: f64,
+    /// Of the entropy of the class posterior.
+    pub entropy: f64,
+    /// Of the likelihood under the class's own mixture (second stage).
+    pub intra: f64,
+    /// Of the log-sigmoid of that likelihood (second stage).
+    pub likelihood: f64,
+    /// Label smoothing of the mutual information.
+    pub smoothing: f64,
+    /// The epoch, counted from 0, with which the second stage begins.
+    pub second_stage: usize,
+}
+
+impl Default for LossConfig {
+    fn default() -> Self {
+        Self {
+            inter: 1.0,
+            mutual_information: 100.0,
+            entropy: 1.0,
+            intra: 1.0,
+            likelihood: 1.0,
+            smoothing: 0.02,
+            second_stage: 2,
+        }
+    }
+}
+
+/// `[train]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainConfig {
+    /// Epochs, the unit of the schedule.
+    pub epochs: usize,
+    /// Passes over the data in an epoch.
+    pub passes: usize,
+    /// Images in a batch; a last partial batch is dropped.
+    pub batch: usize,
+    /// Learning rate.
+    pub rate: f64,
+    /// Share of the rate left after each third of the way down: the cosine ends at rate times decay³.
+    pub rate_decay: f64,
+    /// Epochs of linear warm-up from a tenth of the rate.
+    pub warm_epochs: usize,
+    /// Adam's decay rates of the moments.
+    pub betas: [f64; 2],
+    /// Adam's epsilon.
+    pub epsilon: f64,
+    /// L2 penalty on the flow's parameters, in the gradient; the prior's have none.
+    pub decay: f64,
+    /// Feature vectors that go through a level at once; bounds memory, changes no result beyond rounding.
+    pub chunk: usize,
+    /// Seconds between checkpoints, which are written at the end of a pass.
+    pub checkpoint_seconds: f64,
+}
+
+impl Default for TrainConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 25,
+            passes: 8,
+            batch: 8,
+            rate: 2e-4,
+            rate_decay: 0.1,
+            warm_epochs: 2,
+            betas: [0.95, 0.99],
+            epsilon: 1e-8,
+            decay: 1e-4,
+            chunk: 2048,
+            checkpoint_seconds: 60.0,
+        }
+    }
+}
+
+/// `[score]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScoreConfig {
+    /// `product` (the paper's), `likelihood` or `entropy`; empty: `product`, or `likelihood` under
+    /// a prior without classes.
+    pub rule: String,
+    /// Standard deviation of the Gaussian filter in pixels of the map.
+    pub sigma: f64,
+}
+
+impl Default for ScoreConfig {
+    fn default() -> Self {
+        Self { rule: String::new(), sigma: 4.0 }
+    }
+}
+
+/// `[eval]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvalConfig {
+    /// Passes between evaluations on the test set; 0 evaluates after the last pass only.
+    pub every: usize,
+    /// False positive rate up to which AUPRO is integrated.
+    pub aupro_limit: f64,
+}
+
+impl Default for EvalConfig {
+    fn default() -> Self {
+        Self { every: 1, aupro_limit: 0.3 }
+    }
+}
+
+/// `[maps]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MapsConfig {
+    /// Pictures of test images with mask and heat map a class; 0 for none.
+    pub per_class: usize,
+}
+
+impl Default for MapsConfig {
+    fn default() -> Self {
+        Self { per_class: 8 }
+    }
+}

@@ -1,0 +1,188 @@
+//! Scores and metrics of the test set.
+
+use crate::config::Config;
+use crate::error::ExperimentError;
+use crate::features::{Features, Part};
+use crate::model::Model;
+use crate::progress::{Event, Observer};
+use crate::results::{Evaluation, Metrics};
+use hgad_datasets::Dataset;
+use hgad_metrics::{MetricError, aupro, binary_metrics};
+use hgad_scores::{MapConfig, ScoreRule, image_score};
+use rayon::prelude::*;
+use std::collections::BTreeMap;
+
+/// Where the test images are anomalous, loaded once for all evaluations.
+pub struct Truth {
+    /// A mask a test sample, (size, size) row-major; `None` for normal ones.
+    pub masks: Vec<Option<Vec<bool>>>,
+    /// Side of masks and maps.
+    pub size: usize,
+}
+
+impl Truth {
+    /// Loads the masks of all test samples on all cores.
+    ///
+    /// # Errors
+    /// A mask that is missing, unreadable or of another size than its image.
+    pub fn load(
+        features: &Features,
+        dataset: &dyn Dataset,
+        size: usize,
+    ) -> Result<Self, ExperimentError> {
+        let masks = features
+            .test
+            .par_iter()
+            .map(|sample| match dataset.mask(sample)? {
+                Some(mask) => Ok(Some(features.transform.mask(&mask, size)?)),
+                None => Ok(None),
+            })
+            .collect::<Result<_, ExperimentError>>()?;
+        Ok(Self { masks, size })
+    }
+}
+
+/// Anomaly maps of the test images of one class.
+pub struct ClassMaps<'a> {
+    /// Index of the class.
+    pub class: usize,
+    /// Indices of its test samples.
+    pub samples: &'a [usize],
+    /// Side of a map.
+    pub size: usize,
+    /// Maps one after the other.
+    pub maps: Vec<f32>,
+}
+
+impl ClassMaps<'_> {
+    /// The map of the `i`-th of `samples`.
+    pub fn map(&self, i: usize) -> &[f32] {
+        &self.maps[i * self.size * self.size..][..self.size * self.size]
+    }
+}
+
+/// The rule that `config` names; where it names none, the paper's product, or likelihood alone
+/// under a prior without classes.
+///
+/// # Errors
+/// An unknown name.
+pub fn score_rule(config: &Config, model: &Model) -> Result<Box<dyn ScoreRule>, ExperimentError> {
+    let has_classes = match model.levels.first() {
+        Some(level) => level.prior.log_class_weights()?.is_some(),
+        None => false,
+    };
+    let name = match config.score.rule.as_str() {
+        "" if has_classes => "product",
+        "" => "likelihood",
+        name => name,
+    };
+    Ok(hgad_scores::rule(name)?)
+}
+
+/// Maps of all test images, class by class, each given to `each` and dropped.
+///
+/// # Errors
+/// What scoring and `each` give.
+pub fn class_maps(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+    mut each: impl FnMut(ClassMaps) -> Result<(), ExperimentError>,
+) -> Result<(), ExperimentError> {
+    model.track(false);
+    let rule = score_rule(config, model)?;
+    let map = MapConfig { size: config.data.mask_size, sigma: config.score.sigma };
+    for class in 0..model.classes.len() {
+        let samples: Vec<usize> =
+            (0..features.test.len()).filter(|i| features.test[*i].class == class).collect();
+        if samples.is_empty() {
+            continue;
+        }
+        let levels = model
+            .levels
+            .iter()
+            .enumerate()
+            .map(|(l, level)| {
+                let chunk = config.train.chunk.max(4096);
+                level.scores(samples.len(), class as u32, chunk, model.device(), |i, x| {
+                    x.extend_from_slice(&features.maps(Part::Test, samples[i])?.level(l));
+                    Ok(())
+                })
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let maps = rule.maps(samples.len(), &levels, &map)?;
+        each(ClassMaps { class, samples: &samples, size: map.size, maps })?;
+    }
+    Ok(())
+}
+
+/// Metrics of the whole test set after `pass` passes.
+///
+/// # Errors
+/// What scoring gives. A metric that is undefined for a class is told in its place.
+pub fn evaluate(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+    truth: &Truth,
+    pass: usize,
+    observer: &dyn Observer,
+) -> Result<Evaluation, ExperimentError> {
+    let mut classes = BTreeMap::new();
+    let total = features.test.len() as u64;
+    observer.event(Event::Begin { what: "evaluating", total, unit: "images" });
+    let mut done = 0;
+    class_maps(config, model, features, |of| {
+        let metrics = class_metrics(&of, features, truth, config.eval.aupro_limit)?;
+        done += of.samples.len() as u64;
+        let state = &model.classes[of.class];
+        observer.event(Event::Advance { done, state });
+        classes.insert(model.classes[of.class].clone(), metrics);
+        Ok(())
+    })?;
+    observer.event(Event::End);
+    Ok(Evaluation::new(pass, classes))
+}
+
+fn class_metrics(
+    of: &ClassMaps,
+    features: &Features,
+    truth: &Truth,
+    limit: f64,
+) -> Result<Metrics, ExperimentError> {
+    let count = of.samples.len();
+    let scores: Vec<f32> = (0..count).into_par_iter().map(|i| image_score(of.map(i))).collect();
+    let labels: Vec<bool> = of.samples.iter().map(|s| features.test[*s].is_anomalous()).collect();
+    let pixels = of.size * of.size;
+    let mut masks = vec![false; count * pixels];
+    for (i, s) in of.samples.iter().enumerate() {
+        if let Some(mask) = &truth.masks[*s] {
+            masks[i * pixels..(i + 1) * pixels].copy_from_slice(mask);
+        }
+    }
+    let mut out = Metrics::default();
+    let mut why = Vec::new();
+    let mut note = |part: &str, error: MetricError| why.push(format!("{part}: {error}"));
+    match binary_metrics(&scores, &labels) {
+        Ok(m) => {
+            out.image_auroc = Some(m.auroc);
+            out.image_ap = Some(m.ap);
+            out.image_f1max = Some(m.f1_max);
+        }
+        Err(e) => note("image metrics", e),
+    }
+    match binary_metrics(&of.maps, &masks) {
+        Ok(m) => {
+            out.pixel_auroc = Some(m.auroc);
+            out.pixel_ap = Some(m.ap);
+            out.pixel_f1max = Some(m.f1_max);
+        }
+        Err(e) => note("pixel metrics", e),
+    }
+    match aupro(&of.maps, &masks, of.size, of.size, limit) {
+        Ok(v) => out.aupro = Some(v),
+        Err(e) => note("aupro", e),
+    }
+    out.undefined = (!why.is_empty()).then(|| why.join("; "));
+    Ok(out)
+}

@@ -1,0 +1,157 @@
+//! Pictures of test images beside their masks and anomaly maps.
+
+use crate::atomic;
+use crate::color::heat;
+use crate::config::Config;
+use crate::data::Data;
+use crate::error::ExperimentError;
+use crate::evaluate::{ClassMaps, Truth, class_maps};
+use crate::features::Features;
+use crate::model::Model;
+use crate::progress::{Event, Observer};
+use hgad_datasets::Transform;
+use image::{ImageEncoder, RgbImage};
+use std::path::Path;
+
+const GAP: u32 = 4;
+const PAPER: image::Rgb<u8> = image::Rgb([255, 255, 255]);
+
+/// Writes `CLASS/DEFECT_NAME.png` (image, image with the mask's outline, heat map) for
+/// `maps.per_class` test images of each class into `folder`, spread over the kinds of defect, and
+/// `overview.png` with one anomalous image of each class.
+///
+/// # Errors
+/// I/O; what scoring gives.
+pub fn write(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+    data: &Data,
+    truth: &Truth,
+    folder: &Path,
+    observer: &dyn Observer,
+) -> Result<(), ExperimentError> {
+    let per_class = config.maps.per_class;
+    if per_class == 0 {
+        return Ok(());
+    }
+    let total = (per_class * model.classes.len()) as u64;
+    observer.event(Event::Begin { what: "drawing heat maps", total, unit: "pictures" });
+    let crop = Transform { img_size: truth.size, ..features.transform.clone() };
+    let mut overview = Vec::new();
+    let mut done = 0;
+    class_maps(config, model, features, |of| {
+        let (low, high) = range(&of);
+        let chosen = choose(&of, features, per_class);
+        let mut shown = false;
+        for i in &chosen {
+            let sample = &features.test[of.samples[*i]];
+            let image = crop.crop(&data.dataset.image(sample)?)?;
+            let mask = truth.masks[of.samples[*i]].as_deref();
+            let strip = strip(&image, mask, of.map(*i), (low, high));
+            let name = file_name(&sample.id, sample.defect.as_deref());
+            let path = folder.join(model.classes[of.class].replace('/', "_")).join(name);
+            save(&path, &strip)?;
+            if mask.is_some() && !shown {
+                shown = true;
+                overview.push(strip);
+            }
+            done += 1;
+            observer.event(Event::Advance { done, state: &model.classes[of.class] });
+        }
+        Ok(())
+    })?;
+    observer.event(Event::End);
+    if overview.is_empty() {
+        return Ok(());
+    }
+    save(&folder.join("overview.png"), &grid(&overview))
+}
+
+/// The scale of a class's colours: its lowest value, and the highest but for one in 10,000.
+fn range(of: &ClassMaps) -> (f32, f32) {
+    let mut values: Vec<f32> = of.maps.iter().copied().step_by(7).collect();
+    values.sort_unstable_by(f32::total_cmp);
+    let at = |q: f64| values[((values.len() - 1) as f64 * q) as usize];
+    (at(0.0), at(0.9999))
+}
+
+/// `count` samples: the kinds of defect in turn, highest score first, and a few normal ones.
+fn choose(of: &ClassMaps, features: &Features, count: usize) -> Vec<usize> {
+    let mut kinds: std::collections::BTreeMap<Option<&str>, Vec<usize>> = Default::default();
+    for (i, s) in of.samples.iter().enumerate() {
+        kinds.entry(features.test[*s].defect.as_deref()).or_default().push(i);
+    }
+    let score = |i: usize| hgad_scores::image_score(of.map(i));
+    kinds.values_mut().for_each(|v| v.sort_by(|a, b| score(*b).total_cmp(&score(*a))));
+    let mut chosen = Vec::new();
+    let mut round = 0;
+    while chosen.len() < count.min(of.samples.len()) {
+        for of_kind in kinds.values().rev() {
+            if let Some(i) = of_kind.get(round)
+                && chosen.len() < count
+            {
+                chosen.push(*i);
+            }
+        }
+        round += 1;
+    }
+    chosen
+}
+
+/// Image, image with the outline of the mask, heat map, side by side.
+fn strip(image: &RgbImage, mask: Option<&[bool]>, map: &[f32], (low, high): (f32, f32)) -> RgbImage {
+    let side = image.width();
+    let mut out = RgbImage::from_pixel(side * 3 + GAP * 2, side, PAPER);
+    let inside = |x: u32, y: u32| mask.is_some_and(|m| m[(y * side + x) as usize]);
+    for (x, y, pixel) in image.enumerate_pixels() {
+        out.put_pixel(x, y, *pixel);
+        let around = [(1, 0), (0, 1), (-1, 0), (0, -1), (2, 0), (0, 2), (-2, 0), (0, -2)];
+        let edge = inside(x, y)
+            && around.iter().any(|(dx, dy)| {
+                match (x.checked_add_signed(*dx), y.checked_add_signed(*dy)) {
+                    (Some(u), Some(v)) if u < side && v < side => !inside(u, v),
+                    _ => true,
+                }
+            });
+        let outlined = if edge { image::Rgb([0, 220, 130]) } else { *pixel };
+        out.put_pixel(x + side + GAP, y, outlined);
+        let v = (map[(y * side + x) as usize] - low) / (high - low).max(f32::MIN_POSITIVE);
+        out.put_pixel(x + 2 * (side + GAP), y, image::Rgb(heat(v)));
+    }
+    out
+}
+
+/// Strips in two columns.
+fn grid(strips: &[RgbImage]) -> RgbImage {
+    let (w, h) = strips[0].dimensions();
+    let columns = if strips.len() > 1 { 2 } else { 1 };
+    let rows = (strips.len() as u32).div_ceil(columns);
+    let space = GAP * 4;
+    let mut out =
+        RgbImage::from_pixel(columns * (w + space) - space, rows * (h + GAP) - GAP, PAPER);
+    for (i, strip) in strips.iter().enumerate() {
+        let (column, row) = (i as u32 % columns, i as u32 / columns);
+        let (x, y) = (column * (w + space), row * (h + GAP));
+        image::imageops::replace(&mut out, strip, x as i64, y as i64);
+    }
+    out
+}
+
+fn file_name(id: &str, defect: Option<&str>) -> String {
+    let stem = Path::new(id).file_stem().and_then(|s| s.to_str()).unwrap_or("image");
+    format!("{}_{stem}.png", defect.unwrap_or("good"))
+}
+
+fn save(path: &Path, picture: &RgbImage) -> Result<(), ExperimentError> {
+    atomic::write(path, |mut w| {
+        image::codecs::png::PngEncoder::new(&mut w)
+            .write_image(
+                picture.as_raw(),
+                picture.width(),
+                picture.height(),
+                image::ExtendedColorType::Rgb8,
+            )
+            .map_err(std::io::Error::other)
+    })
+}

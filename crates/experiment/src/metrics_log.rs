@@ -1,0 +1,60 @@
+//! `metrics.jsonl`: a line a pass.
+
+use crate::error::ExperimentError;
+use serde::{Deserialize, Serialize};
+use std::io::Write;
+use std::path::Path;
+
+/// What one pass over the data gave.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PassRecord {
+    /// Epoch, from 1.
+    pub epoch: usize,
+    /// Pass over the whole run, from 1.
+    pub pass: usize,
+    /// Passes in the whole run.
+    pub passes: usize,
+    /// Learning rate of its last step.
+    pub rate: f64,
+    /// Mean total loss over steps and levels.
+    pub loss: f64,
+    /// Mean of each term over steps and levels.
+    pub terms: Vec<(String, f64)>,
+    /// Seconds the pass took.
+    pub seconds: f64,
+    /// Mean image AUROC on the test set, where it was evaluated and is defined.
+    pub image_auroc: Option<f64>,
+    /// Mean pixel AUROC, likewise.
+    pub pixel_auroc: Option<f64>,
+}
+
+/// Appends a line.
+///
+/// # Errors
+/// I/O.
+pub fn append(path: &Path, record: &PassRecord) -> Result<(), ExperimentError> {
+    let line = serde_json::to_string(record).unwrap_or_default() + "\n";
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path)
+        .and_then(|mut f| f.write_all(line.as_bytes()))
+        .map_err(|e| ExperimentError::io("write", path, e))
+}
+
+/// Keeps the lines of the first `passes` passes, for a run that goes on from a checkpoint.
+///
+/// # Errors
+/// I/O.
+pub fn truncate(path: &Path, passes: usize) -> Result<(), ExperimentError> {
+    if !path.exists() {
+        return Ok(());
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| ExperimentError::io("read", path, e))?;
+    let kept: String = text
+        .lines()
+        .filter(|l| serde_json::from_str::<PassRecord>(l).is_ok_and(|r| r.pass <= passes))
+        .map(|l| format!("{l}\n"))
+        .collect();
+    crate::atomic::write_bytes(path, kept.as_bytes())
+}

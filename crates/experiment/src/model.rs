@@ -1,0 +1,226 @@
+//! The model: a flow and a prior for each feature level.
+
+use crate::config::Config;
+use crate::error::ExperimentError;
+use candle_core::{DType, Device, Tensor};
+use hgad_flows::{Bijection, CouplingConfig, coupling_chain, position_encoding};
+use hgad_parameters::Parameters;
+use hgad_priors::{Prior, PriorConfig};
+use hgad_scores::{LevelScores, score_terms};
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+/// Size of the feature map of one level.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LevelShape {
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Channels D.
+    pub channels: usize,
+}
+
+impl LevelShape {
+    /// Positions of the map.
+    pub fn positions(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Numbers in the map.
+    pub fn len(&self) -> usize {
+        self.positions() * self.channels
+    }
+
+    /// Whether the map has no numbers.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Flow and prior of one level.
+pub struct LevelModel {
+    /// Size of its feature map.
+    pub shape: LevelShape,
+    /// From features to latents.
+    pub flow: Box<dyn Bijection>,
+    /// Density of the latents.
+    pub prior: Box<dyn Prior>,
+    /// The flow's parameters.
+    pub flow_parameters: Parameters,
+    /// The prior's parameters.
+    pub prior_parameters: Parameters,
+    position: Option<Tensor>,
+}
+
+/// All levels, for known classes.
+pub struct Model {
+    /// From the finest.
+    pub levels: Vec<LevelModel>,
+    /// Names of the classes, in the order of their indices.
+    pub classes: Vec<String>,
+    device: Device,
+}
+
+impl Model {
+    /// A model at its start, drawn from `config.seed`.
+    ///
+    /// # Errors
+    /// Settings that make no flow or prior.
+    pub fn new(
+        config: &Config,
+        shapes: &[LevelShape],
+        classes: &[String],
+        device: &Device,
+    ) -> Result<Self, ExperimentError> {
+        let levels = shapes
+            .iter()
+            .enumerate()
+            .map(|(i, shape)| LevelModel::new(config, i, *shape, classes.len(), device))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { levels, classes: classes.to_vec(), device: device.clone() })
+    }
+
+    /// Where it computes.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// Every tensor by name: `levels.L.flow.*`, `levels.L.prior.*`.
+    pub fn state(&self) -> Vec<(String, Tensor)> {
+        let mut all = Vec::new();
+        for (i, level) in self.levels.iter().enumerate() {
+            for (part, parameters) in level.parts() {
+                let named = parameters.state().into_iter();
+                all.extend(named.map(|(n, t)| (format!("levels.{i}.{part}.{n}"), t)));
+            }
+        }
+        all
+    }
+
+    /// Takes every tensor from `state`.
+    ///
+    /// # Errors
+    /// One is missing or has another shape.
+    pub fn load(&self, state: &HashMap<String, Tensor>) -> Result<(), ExperimentError> {
+        for (i, level) in self.levels.iter().enumerate() {
+            for (part, parameters) in level.parts() {
+                parameters.load(&format!("levels.{i}.{part}."), state)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many numbers are trained.
+    pub fn parameter_count(&self) -> usize {
+        self.levels.iter().flat_map(|l| l.parts()).map(|(_, p)| p.count()).sum()
+    }
+
+    /// Gradients on for training, off for inference.
+    pub fn track(&self, on: bool) {
+        self.levels.iter().flat_map(|l| l.parts()).for_each(|(_, p)| p.track(on));
+    }
+}
+
+impl LevelModel {
+    fn new(
+        config: &Config,
+        index: usize,
+        shape: LevelShape,
+        classes: usize,
+        device: &Device,
+    ) -> Result<Self, ExperimentError> {
+        // A seed of its own for each level, so that levels do not start alike.
+        let seed = config.seed.wrapping_mul(1_000_003).wrapping_add(index as u64);
+        let parameters = || Parameters::new(seed, DType::F32, device);
+        let (flow_parameters, prior_parameters) = (parameters(), parameters());
+        let coupling = CouplingConfig {
+            condition: config.flow.condition,
+            clamp: config.flow.clamp,
+            hidden_factor: config.flow.hidden_factor,
+        };
+        let blocks = config.flow.blocks;
+        let flow = coupling_chain(&flow_parameters, shape.channels, blocks, &coupling)?;
+        let prior = PriorConfig {
+            kind: config.prior.kind.clone(),
+            classes,
+            dim: shape.channels,
+            centers: config.prior.centers,
+            learned: config.prior.learned,
+        };
+        let prior = hgad_priors::build(&prior_parameters, &prior)?;
+        let position = match config.flow.condition {
+            0 => None,
+            k => Some(position_encoding(k, shape.height, shape.width, DType::F32, device)?),
+        };
+        let flow = Box::new(flow);
+        Ok(Self { shape, flow, prior, flow_parameters, prior_parameters, position })
+    }
+
+    fn parts(&self) -> [(&'static str, &Parameters); 2] {
+        [("flow", &self.flow_parameters), ("prior", &self.prior_parameters)]
+    }
+
+    /// Latents (B, P, D) and log-determinants (B, P) of the positions `first..first + P` of each
+    /// of B images; `features` (B * P, D), image by image.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn latents(
+        &self,
+        features: &Tensor,
+        first: usize,
+        positions: usize,
+    ) -> Result<(Tensor, Tensor), ExperimentError> {
+        let code = match &self.position {
+            Some(p) => Some(p.narrow(0, first, positions)?),
+            None => None,
+        };
+        let (z, log_det) = self.flow.forward(features, code.as_ref())?;
+        let images = z.dim(0)? / positions;
+        let z = z.reshape((images, positions, self.shape.channels))?;
+        Ok((z, log_det.reshape((images, positions))?))
+    }
+
+    /// Score terms of `images` whole maps of class `label`. `read` appends the map of image `i`,
+    /// positions row-major, channels last; about `chunk` vectors go through the flow at once.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; what `read` gives.
+    pub fn scores(
+        &self,
+        images: usize,
+        label: u32,
+        chunk: usize,
+        device: &Device,
+        mut read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
+    ) -> Result<LevelScores, ExperimentError> {
+        let (positions, channels) = (self.shape.positions(), self.shape.channels);
+        let mut out = LevelScores {
+            height: self.shape.height,
+            width: self.shape.width,
+            likelihood: Vec::with_capacity(images * positions),
+            neg_entropy: self.prior.log_class_weights()?.map(|_| Vec::new()),
+        };
+        // The position code's product with the first layer is shared by images that go together.
+        let together = (chunk / positions).max(1);
+        let mut first = 0;
+        while first < images {
+            let count = together.min(images - first);
+            let mut x = Vec::with_capacity(count * self.shape.len());
+            for image in first..first + count {
+                read(image, &mut x)?;
+            }
+            let x = Tensor::from_vec(x, (count * positions, channels), device)?;
+            let (z, log_det) = self.latents(&x, 0, positions)?;
+            let terms = score_terms(self.prior.as_ref(), &z, &log_det, &vec![label; count])?;
+            let host = |t: &Tensor| t.flatten_all()?.to_device(&Device::Cpu)?.to_vec1::<f32>();
+            out.likelihood.extend(host(&terms.likelihood)?);
+            if let (Some(all), Some(t)) = (&mut out.neg_entropy, &terms.neg_entropy) {
+                all.extend(host(t)?);
+            }
+            first += count;
+        }
+        Ok(out)
+    }
+}

@@ -1,0 +1,155 @@
+//! `results.json`: what a run reached. The schema is described in `docs/results.md`.
+
+use crate::config::Config;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Version of the schema.
+pub const SCHEMA: u32 = 1;
+
+/// The metrics of one class, or their mean over classes. `None` where a metric is undefined.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Area under the ROC curve of image scores.
+    pub image_auroc: Option<f64>,
+    /// Area under the ROC curve of pixel scores.
+    pub pixel_auroc: Option<f64>,
+    /// Average precision of image scores.
+    pub image_ap: Option<f64>,
+    /// Average precision of pixel scores.
+    pub pixel_ap: Option<f64>,
+    /// Largest F1 over thresholds of image scores.
+    pub image_f1max: Option<f64>,
+    /// Largest F1 over thresholds of pixel scores.
+    pub pixel_f1max: Option<f64>,
+    /// Area under the per-region overlap curve up to `eval.aupro_limit`, over that limit.
+    pub aupro: Option<f64>,
+    /// Why something is undefined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undefined: Option<String>,
+}
+
+impl Metrics {
+    /// The values in the order of the fields.
+    pub fn values(&self) -> [Option<f64>; 7] {
+        [
+            self.image_auroc,
+            self.pixel_auroc,
+            self.image_ap,
+            self.pixel_ap,
+            self.image_f1max,
+            self.pixel_f1max,
+            self.aupro,
+        ]
+    }
+
+    /// The mean over `all`, metric by metric, over those where it is defined.
+    pub fn mean<'a>(all: impl Iterator<Item = &'a Metrics> + Clone) -> Self {
+        let mean = |i: usize| {
+            let defined: Vec<f64> = all.clone().filter_map(|m| m.values()[i]).collect();
+            (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
+        };
+        let left_out = all.clone().filter(|m| m.undefined.is_some()).count();
+        Self {
+            image_auroc: mean(0),
+            pixel_auroc: mean(1),
+            image_ap: mean(2),
+            pixel_ap: mean(3),
+            image_f1max: mean(4),
+            pixel_f1max: mean(5),
+            aupro: mean(6),
+            undefined: (left_out > 0)
+                .then(|| format!("{left_out} class(es) left out where undefined")),
+        }
+    }
+}
+
+/// One evaluation of the test set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Evaluation {
+    /// Passes over the data the model had seen.
+    pub pass: usize,
+    /// Mean over classes.
+    pub mean: Metrics,
+    /// By class.
+    pub classes: BTreeMap<String, Metrics>,
+}
+
+impl Evaluation {
+    /// With the mean made from the classes.
+    pub fn new(pass: usize, classes: BTreeMap<String, Metrics>) -> Self {
+        Self { pass, mean: Metrics::mean(classes.values()), classes }
+    }
+}
+
+/// Where the time went, in seconds of wall clock.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Seconds {
+    /// Checking, decoding and feature extraction; near 0 where all were in the cache.
+    pub features: f64,
+    /// Training.
+    pub training: f64,
+    /// Evaluations of the test set.
+    pub evaluation: f64,
+    /// Pictures.
+    pub maps: f64,
+    /// All of it.
+    pub total: f64,
+}
+
+/// What computed it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Versions {
+    /// Of this program.
+    pub hgad: String,
+    /// Instruction set the kernels ran on.
+    pub isa: String,
+    /// Threads.
+    pub threads: usize,
+    /// Target.
+    pub target: String,
+}
+
+impl Versions {
+    /// Of this program on this machine.
+    pub fn here() -> Self {
+        Self {
+            hgad: env!("CARGO_PKG_VERSION").into(),
+            isa: hgad_kernels::isa_name().into(),
+            threads: rayon::current_num_threads(),
+            target: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
+        }
+    }
+}
+
+/// The whole file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Results {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Experiment.
+    pub name: String,
+    /// Run.
+    pub id: String,
+    /// What computed it.
+    pub versions: Versions,
+    /// Where the time went.
+    pub seconds: Seconds,
+    /// Training images.
+    pub train_images: usize,
+    /// Test images.
+    pub test_images: usize,
+    /// Numbers trained.
+    pub parameters: usize,
+    /// Passes over the data.
+    pub passes: usize,
+    /// Mean over classes after the last pass: the honest figure.
+    pub mean: Metrics,
+    /// By class after the last pass.
+    pub classes: BTreeMap<String, Metrics>,
+    /// The pass with the best mean image AUROC on the test set, as the paper reports: chosen with
+    /// test labels, so it flatters.
+    pub best_on_test: Evaluation,
+    /// The resolved configuration.
+    pub settings: Config,
+}

@@ -1,0 +1,248 @@
+//! A whole experiment: features, training, evaluation, results.
+
+use crate::checkpoint::{self, Progress};
+use crate::config::Config;
+use crate::data;
+use crate::error::ExperimentError;
+use crate::evaluate::{Truth, evaluate};
+use crate::features::{self, Features};
+use crate::heat_maps;
+use crate::metrics_log;
+use crate::model::Model;
+use crate::model_file::{self, ModelHeader};
+use crate::progress::{Event, Observer};
+use crate::results::{Evaluation, Results, SCHEMA, Versions};
+use crate::run_folder::RunFolder;
+use crate::train::Trainer;
+use crate::{atomic, data::Data};
+use candle_core::Device;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// How an experiment is run.
+#[derive(Clone, Debug, Default)]
+pub struct RunOptions {
+    /// Go on with a run instead of starting one.
+    pub resume: Resume,
+    /// Where results are written besides the run folder.
+    pub results: Option<PathBuf>,
+}
+
+/// Which run to go on with.
+#[derive(Clone, Debug, Default)]
+pub enum Resume {
+    /// Start a new one.
+    #[default]
+    No,
+    /// The newest unfinished one with the same configuration.
+    Newest,
+    /// That one, with its own configuration.
+    Folder(PathBuf),
+}
+
+/// Runs `config` to its end and gives its folder and what it reached.
+///
+/// # Errors
+/// Whatever stops it; the checkpoint before is kept.
+pub fn run(
+    config: &Config,
+    options: &RunOptions,
+    observer: &dyn Observer,
+) -> Result<(RunFolder, Results), ExperimentError> {
+    let resumed = match &options.resume {
+        Resume::No => None,
+        Resume::Newest => Some(RunFolder::unfinished(config)?),
+        Resume::Folder(path) => Some(RunFolder::open(path)?),
+    };
+    if let Some(run) = &resumed
+        && run.results().is_file()
+    {
+        let reason = "this run is finished; `hgad evaluate` computes its table again".into();
+        return Err(ExperimentError::Run { path: run.path().into(), reason });
+    }
+    let own = match &resumed {
+        Some(run) => run.load_config()?,
+        None => config.clone(),
+    };
+    let config = &own;
+    let started = Instant::now();
+    let device = device(&config.device)?;
+    let data = data::open(config)?;
+    let features = features::prepare(config, &data, observer)?;
+    let truth = Truth::load(&features, data.dataset.as_ref(), config.data.mask_size)?;
+    let classes = data.dataset.classes();
+    let model = Model::new(config, features.shapes(), classes, &device)?;
+    let parameters = model.parameter_count();
+    let mut trainer = Trainer::new(config, model, &features)?;
+    // The folder is made only now, so that what could be refused before has left nothing behind.
+    let run = match resumed {
+        Some(run) => run,
+        None => RunFolder::create(config)?,
+    };
+    observer.event(Event::Note(&format!(
+        "{}: {} classes, {} training and {} test images, {} levels, {:.1} million parameters; run folder {}",
+        config.name,
+        classes.len(),
+        features.train.len(),
+        features.test.len(),
+        features.shapes().len(),
+        parameters as f64 / 1e6,
+        run.path().display()
+    )));
+    let mut progress = if run.checkpoint().is_file() {
+        let p = checkpoint::load(&run.checkpoint(), &trainer.model, &mut trainer.optimizers)?;
+        let (done, all) = (p.passes, trainer.passes());
+        observer.event(Event::Note(&format!("going on after pass {done} of {all}")));
+        p
+    } else {
+        Progress::default()
+    };
+    metrics_log::truncate(&run.metrics(), progress.passes)?;
+    progress.seconds.features += started.elapsed().as_secs_f64();
+
+    train(config, &mut trainer, &features, &truth, &run, &mut progress, observer)?;
+
+    let header = ModelHeader {
+        config: config.clone(),
+        shapes: features.shapes().to_vec(),
+        classes: classes.to_vec(),
+        backbone: features.fingerprint.clone(),
+        passes: progress.passes,
+    };
+    model_file::save(&run.model(), &trainer.model, &header)?;
+    let drawing = Instant::now();
+    heat_maps::write(config, &trainer.model, &features, &data, &truth, &run.maps(), observer)?;
+    progress.seconds.maps += drawing.elapsed().as_secs_f64();
+    let s = &mut progress.seconds;
+    s.total = s.features + s.training + s.evaluation + s.maps;
+    let results = results(config, &run, &features, parameters, progress)?;
+    let text = serde_json::to_vec_pretty(&results).unwrap_or_default();
+    if let Some(path) = &options.results {
+        atomic::write_bytes(path, &text)?;
+    }
+    // Written last: a run with results is finished.
+    atomic::write_bytes(&run.results(), &text)?;
+    let _ = std::fs::remove_file(run.checkpoint());
+    let _ = run.checkpoint().parent().map(std::fs::remove_dir);
+    Ok((run, results))
+}
+
+fn train(
+    config: &Config,
+    trainer: &mut Trainer,
+    features: &Features,
+    truth: &Truth,
+    run: &RunFolder,
+    progress: &mut Progress,
+    observer: &dyn Observer,
+) -> Result<(), ExperimentError> {
+    let passes = trainer.passes();
+    let mut saved = Instant::now();
+    while progress.passes < passes {
+        let mut record = trainer.pass(progress.passes, observer)?;
+        progress.seconds.training += record.seconds;
+        progress.passes += 1;
+        let is_last = progress.passes == passes;
+        let every = config.eval.every;
+        if is_last || (every > 0 && progress.passes.is_multiple_of(every)) {
+            let started = Instant::now();
+            let pass = progress.passes;
+            let now = evaluate(config, &trainer.model, features, truth, pass, observer)?;
+            progress.seconds.evaluation += started.elapsed().as_secs_f64();
+            record.image_auroc = now.mean.image_auroc;
+            record.pixel_auroc = now.mean.pixel_auroc;
+            let better = |a: &Evaluation, b: &Evaluation| a.mean.image_auroc > b.mean.image_auroc;
+            if progress.best.as_ref().is_none_or(|best| better(&now, best)) {
+                progress.best = Some(now.clone());
+            }
+            progress.last = Some(now);
+        }
+        metrics_log::append(&run.metrics(), &record)?;
+        observer.event(Event::Pass(&record));
+        if is_last || saved.elapsed().as_secs_f64() >= config.train.checkpoint_seconds {
+            checkpoint::save(&run.checkpoint(), &trainer.model, &trainer.optimizers, progress)?;
+            saved = Instant::now();
+        }
+    }
+    Ok(())
+}
+
+fn results(
+    config: &Config,
+    run: &RunFolder,
+    features: &Features,
+    parameters: usize,
+    progress: Progress,
+) -> Result<Results, ExperimentError> {
+    let none = || ExperimentError::Run {
+        path: run.path().into(),
+        reason: "the run ended without an evaluation; its checkpoint is damaged, start anew".into(),
+    };
+    let last = progress.last.ok_or_else(none)?;
+    let best = progress.best.ok_or_else(none)?;
+    Ok(Results {
+        schema: SCHEMA,
+        name: config.name.clone(),
+        id: run.id(),
+        versions: Versions::here(),
+        seconds: progress.seconds,
+        train_images: features.train.len(),
+        test_images: features.test.len(),
+        parameters,
+        passes: progress.passes,
+        mean: last.mean,
+        classes: last.classes,
+        best_on_test: best,
+        settings: config.clone(),
+    })
+}
+
+/// The table of a finished run computed again from its saved model.
+///
+/// # Errors
+/// There is no model; the backbone or data are others than it was trained on.
+pub fn reevaluate(
+    path: &Path,
+    overrides: impl FnOnce(&mut Config),
+    observer: &dyn Observer,
+) -> Result<(Config, Evaluation), ExperimentError> {
+    let run = RunFolder::open(path)?;
+    if !run.model().is_file() {
+        let reason = "there is no model.safetensors here: the run was not finished; go on with it with --resume";
+        return Err(ExperimentError::Run { path: path.into(), reason: reason.into() });
+    }
+    let mut config = run.load_config()?;
+    overrides(&mut config);
+    let device = device(&config.device)?;
+    let (model, header) = model_file::load(&run.model(), &device)?;
+    let data: Data = data::open(&config)?;
+    if data.dataset.classes() != model.classes {
+        let reason = format!(
+            "the model knows the classes {}, the data set has {}",
+            model.classes.join(", "),
+            data.dataset.classes().join(", ")
+        );
+        return Err(ExperimentError::Run { path: path.into(), reason });
+    }
+    let features = features::prepare(&config, &data, observer)?;
+    if features.fingerprint != header.backbone || features.shapes() != header.shapes {
+        let reason = "the model was trained on another backbone, other weights or another image size than the configuration names now";
+        return Err(ExperimentError::Run { path: path.into(), reason: reason.into() });
+    }
+    let truth = Truth::load(&features, data.dataset.as_ref(), config.data.mask_size)?;
+    let evaluation = evaluate(&config, &model, &features, &truth, header.passes, observer)?;
+    Ok((config, evaluation))
+}
+
+fn device(name: &str) -> Result<Device, ExperimentError> {
+    let refuse = |e: candle_core::Error, feature: &str| ExperimentError::Setting {
+        key: "device",
+        value: name.into(),
+        reason: format!("{e}; build with --features {feature} and check the driver, or use cpu"),
+    };
+    match name {
+        "cuda" => Device::new_cuda(0).map_err(|e| refuse(e, "cuda")),
+        "metal" => Device::new_metal(0).map_err(|e| refuse(e, "metal")),
+        _ => Ok(Device::Cpu),
+    }
+}

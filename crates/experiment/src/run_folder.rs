@@ -1,0 +1,144 @@
+//! `runs/NAME/ID/`: where the files of a run are, and which runs there are.
+
+use crate::atomic;
+use crate::config::Config;
+use crate::error::ExperimentError;
+use std::path::{Path, PathBuf};
+
+/// The folder of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunFolder(PathBuf);
+
+impl RunFolder {
+    /// A new folder `run.dir/NAME/TIME-sSEED` with the resolved configuration in it.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn create(config: &Config) -> Result<Self, ExperimentError> {
+        let now = time::OffsetDateTime::now_utc();
+        let stamp = format!(
+            "{:04}{:02}{:02}-{:02}{:02}{:02}-s{}",
+            now.year(),
+            u8::from(now.month()),
+            now.day(),
+            now.hour(),
+            now.minute(),
+            now.second(),
+            config.seed
+        );
+        let parent = config.run.dir.join(&config.name);
+        atomic::create_dir(&parent)?;
+        // Runs that start in the same second get a number.
+        for n in 1.. {
+            let id = if n == 1 { stamp.clone() } else { format!("{stamp}-{n}") };
+            let path = parent.join(id);
+            match std::fs::create_dir(&path) {
+                Ok(()) => {
+                    let run = Self(path);
+                    let text = toml::to_string(config).map_err(|e| ExperimentError::File {
+                        path: run.config(),
+                        reason: e.to_string(),
+                    })?;
+                    atomic::write_bytes(&run.config(), text.as_bytes())?;
+                    return Ok(run);
+                }
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                Err(e) => return Err(ExperimentError::io("create", &path, e)),
+            }
+        }
+        unreachable!("the numbers do not end")
+    }
+
+    /// An existing run.
+    ///
+    /// # Errors
+    /// There is no run in that folder.
+    pub fn open(path: &Path) -> Result<Self, ExperimentError> {
+        let run = Self(path.into());
+        if run.config().is_file() {
+            return Ok(run);
+        }
+        let reason = "there is no run here (no config.toml); give a folder like runs/NAME/ID".into();
+        Err(ExperimentError::Run { path: path.into(), reason })
+    }
+
+    /// The newest run of `config`'s name that was not finished and has the same configuration.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn unfinished(config: &Config) -> Result<Self, ExperimentError> {
+        let parent = config.run.dir.join(&config.name);
+        let mut runs: Vec<Self> = std::fs::read_dir(&parent)
+            .map(|entries| entries.flatten().map(|e| Self(e.path())).collect())
+            .unwrap_or_default();
+        runs.sort_by(|a, b| b.0.cmp(&a.0));
+        let unfinished = |r: &&Self| r.config().is_file() && !r.results().is_file();
+        let fits = |r: &&Self| r.load_config().is_ok_and(|c| c == *config);
+        if let Some(run) = runs.iter().filter(unfinished).find(fits) {
+            return Ok(run.clone());
+        }
+        let reason = match runs.iter().find(|r| unfinished(r)) {
+            Some(other) => format!(
+                "no unfinished run here has these settings; to go on with {} and its own, give --resume={}",
+                other.id(),
+                other.path().display()
+            ),
+            None => "there is no unfinished run here; start one without --resume".into(),
+        };
+        Err(ExperimentError::Run { path: parent, reason })
+    }
+
+    /// The configuration it was started with.
+    ///
+    /// # Errors
+    /// I/O; a file that is no configuration.
+    pub fn load_config(&self) -> Result<Config, ExperimentError> {
+        let path = self.config();
+        let text =
+            std::fs::read_to_string(&path).map_err(|e| ExperimentError::io("read", &path, e))?;
+        toml::from_str(&text).map_err(|e: toml::de::Error| ExperimentError::Config {
+            origin: path.display().to_string(),
+            reason: e.to_string().trim().into(),
+        })
+    }
+
+    /// Its name, the last part of the path.
+    pub fn id(&self) -> String {
+        self.0.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default()
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The resolved configuration.
+    pub fn config(&self) -> PathBuf {
+        self.0.join("config.toml")
+    }
+
+    /// A line a pass.
+    pub fn metrics(&self) -> PathBuf {
+        self.0.join("metrics.jsonl")
+    }
+
+    /// What the run reached.
+    pub fn results(&self) -> PathBuf {
+        self.0.join("results.json")
+    }
+
+    /// The trained model.
+    pub fn model(&self) -> PathBuf {
+        self.0.join("model.safetensors")
+    }
+
+    /// State to go on from.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join("checkpoint").join("last.safetensors")
+    }
+
+    /// Pictures.
+    pub fn maps(&self) -> PathBuf {
+        self.0.join("maps")
+    }
+}

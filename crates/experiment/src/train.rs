@@ -1,0 +1,170 @@
+//! Training: passes over the data, level after level.
+
+use crate::config::Config;
+use crate::error::ExperimentError;
+use crate::features::{Features, Part};
+use crate::metrics_log::PassRecord;
+use crate::model::Model;
+use crate::optimizer::{Adam, AdamSettings};
+use crate::progress::{Event, Observer};
+use crate::schedule::learning_rate;
+use crate::step::{LevelBatch, StepLoss, train_step};
+use hgad_losses::StagedLoss;
+use hgad_parameters::seeded;
+use std::time::Instant;
+
+/// A model in training.
+pub struct Trainer<'a> {
+    config: &'a Config,
+    features: &'a Features,
+    labels: Vec<u32>,
+    losses: Vec<StagedLoss>,
+    settings: AdamSettings,
+    /// The model.
+    pub model: Model,
+    /// One optimizer a level.
+    pub optimizers: Vec<Adam>,
+}
+
+impl<'a> Trainer<'a> {
+    /// `model` at its start, or to be put into the state of a checkpoint.
+    ///
+    /// # Errors
+    /// A loss that the prior cannot serve; too few images for a batch.
+    pub fn new(
+        config: &'a Config,
+        model: Model,
+        features: &'a Features,
+    ) -> Result<Self, ExperimentError> {
+        let (images, batch) = (features.train.len(), config.train.batch);
+        if images < batch {
+            return Err(ExperimentError::TooFew { images, batch });
+        }
+        let weights = hgad_losses::LossConfig {
+            inter: config.loss.inter,
+            mutual_information: config.loss.mutual_information,
+            entropy: config.loss.entropy,
+            intra: config.loss.intra,
+            likelihood: config.loss.likelihood,
+            smoothing: config.loss.smoothing,
+            second_stage: config.loss.second_stage,
+        };
+        let losses = model
+            .levels
+            .iter()
+            .map(|l| StagedLoss::hgad(&weights, l.prior.as_ref()))
+            .collect::<Result<_, _>>()?;
+        let optimizers = model
+            .levels
+            .iter()
+            .map(|l| {
+                Adam::new(l.flow_parameters.trainable_vars(), l.prior_parameters.trainable_vars())
+            })
+            .collect();
+        let settings = AdamSettings {
+            betas: config.train.betas,
+            epsilon: config.train.epsilon,
+            decay: config.train.decay,
+        };
+        let labels = features.train.iter().map(|s| s.class as u32).collect();
+        Ok(Self { config, features, labels, losses, settings, model, optimizers })
+    }
+
+    /// Passes over the data in the whole run.
+    pub fn passes(&self) -> usize {
+        self.config.train.epochs * self.config.train.passes
+    }
+
+    /// Steps in a pass; a last partial batch is dropped.
+    pub fn steps(&self) -> usize {
+        self.features.train.len() / self.config.train.batch
+    }
+
+    /// Pass number `pass` (from 0 over the whole run). The order of the images is drawn from the
+    /// seed and the number alone, so a run that was stopped goes on as if it had not been.
+    ///
+    /// # Errors
+    /// A loss that is not finite: the model is left as before the step.
+    pub fn pass(
+        &mut self,
+        pass: usize,
+        observer: &dyn Observer,
+    ) -> Result<PassRecord, ExperimentError> {
+        let started = Instant::now();
+        let train = &self.config.train;
+        let (epoch, within) = (pass / train.passes, pass % train.passes);
+        let steps = self.steps();
+        self.model.track(true);
+        let order = seeded(self.config.seed, &format!("order.{pass}"))
+            .permutation(self.features.train.len());
+        let mut sums = StepLoss { total: 0.0, terms: Vec::new() };
+        let mut rate = 0.0;
+        let what = format!("epoch {}/{} pass {}/{}", epoch + 1, train.epochs, within + 1, train.passes);
+        let total = (steps * train.batch) as u64;
+        observer.event(Event::Begin { what: &what, total, unit: "images" });
+        for (step, members) in order.chunks_exact(train.batch).enumerate() {
+            // The schedule's steps run over all passes of an epoch.
+            rate = learning_rate(train, epoch, within * steps + step, steps * train.passes);
+            let maps = members
+                .iter()
+                .map(|i| self.features.maps(Part::Train, *i))
+                .collect::<Result<Vec<_>, _>>()?;
+            let labels: Vec<u32> = members.iter().map(|i| self.labels[*i]).collect();
+            for (index, level) in self.model.levels.iter().enumerate() {
+                let batch = LevelBatch {
+                    maps: maps.iter().map(|m| m.level(index)).collect(),
+                    labels: &labels,
+                };
+                let losses = train_step(
+                    level,
+                    &self.losses[index],
+                    &mut self.optimizers[index],
+                    &batch,
+                    epoch,
+                    train.chunk,
+                    (rate, &self.settings),
+                    self.model.device(),
+                )?;
+                if !losses.total.is_finite() {
+                    return Err(ExperimentError::Diverged {
+                        value: losses.total,
+                        epoch: epoch + 1,
+                        pass: within + 1,
+                        step: step + 1,
+                        level: index,
+                        half_rate: train.rate / 2.0,
+                    });
+                }
+                add(&mut sums, &losses);
+            }
+            let count = ((step + 1) * self.model.levels.len()) as f32;
+            let state = format!("loss {:.3} rate {rate:.1e}", sums.total / count);
+            let done = ((step + 1) * train.batch) as u64;
+            observer.event(Event::Advance { done, state: &state });
+        }
+        observer.event(Event::End);
+        let count = (steps * self.model.levels.len()) as f64;
+        let terms = sums.terms.iter().map(|(n, v)| (n.to_string(), *v as f64 / count)).collect();
+        Ok(PassRecord {
+            epoch: epoch + 1,
+            pass: pass + 1,
+            passes: self.passes(),
+            rate,
+            loss: sums.total as f64 / count,
+            terms,
+            seconds: started.elapsed().as_secs_f64(),
+            image_auroc: None,
+            pixel_auroc: None,
+        })
+    }
+}
+
+fn add(sums: &mut StepLoss, step: &StepLoss) {
+    sums.total += step.total;
+    for (name, value) in &step.terms {
+        match sums.terms.iter_mut().find(|(n, _)| n == name) {
+            Some((_, sum)) => *sum += value,
+            None => sums.terms.push((name, *value)),
+        }
+    }
+}

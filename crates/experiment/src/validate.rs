@@ -1,0 +1,73 @@
+//! Settings that cannot be run, refused before anything starts.
+
+use crate::config::Config;
+use crate::error::ExperimentError;
+
+/// Checks values that types cannot.
+///
+/// # Errors
+/// The first setting out of its range, by key.
+pub fn validate(c: &Config) -> Result<(), ExperimentError> {
+    let positive = [
+        ("train.epochs", c.train.epochs),
+        ("train.passes", c.train.passes),
+        ("train.batch", c.train.batch),
+        ("train.chunk", c.train.chunk),
+        ("data.img_size", c.data.img_size),
+        ("data.mask_size", c.data.mask_size),
+        ("backbone.pyramid", c.backbone.pyramid),
+        ("flow.blocks", c.flow.blocks),
+        ("flow.hidden_factor", c.flow.hidden_factor),
+    ];
+    for (key, value) in positive {
+        require(key, value > 0, value, "expected at least 1")?;
+    }
+    let condition = c.flow.condition;
+    require("flow.condition", condition.is_multiple_of(4), condition, "expected a multiple of 4, or 0")?;
+    let rates = [
+        ("train.rate", c.train.rate),
+        ("train.epsilon", c.train.epsilon),
+        ("flow.clamp", c.flow.clamp),
+    ];
+    for (key, value) in rates {
+        let good = value > 0.0 && value.is_finite();
+        require(key, good, value, "expected a positive number")?;
+    }
+    for (key, value) in [("train.decay", c.train.decay), ("score.sigma", c.score.sigma)] {
+        let good = value >= 0.0 && value.is_finite();
+        require(key, good, value, "expected 0 or a positive number")?;
+    }
+    for beta in c.train.betas {
+        require("train.betas", (0.0..1.0).contains(&beta), beta, "expected numbers from 0 to below 1")?;
+    }
+    let limit = c.eval.aupro_limit;
+    require("eval.aupro_limit", limit > 0.0 && limit <= 1.0, limit, "expected a rate above 0 and up to 1")?;
+    one_of("cache.dtype", &c.cache.dtype, &["f32", "f16"])?;
+    one_of("device", &c.device, &["cpu", "cuda", "metal"])?;
+    let priors: Vec<&str> = hgad_priors::kinds().collect();
+    one_of("prior.kind", &c.prior.kind, &priors)?;
+    let centers = c.prior.centers;
+    let enough = c.prior.kind != "hierarchical" || centers >= 2;
+    require("prior.centers", enough, centers, "expected at least 2; `mixture` is the prior with one")?;
+    let rules: Vec<&str> = hgad_scores::kinds().chain([""]).collect();
+    one_of("score.rule", &c.score.rule, &rules)?;
+    let taps = !c.backbone.taps.is_empty();
+    require("backbone.taps", taps, "empty", "expected at least one stride, such as [16]")
+}
+
+fn require(
+    key: &'static str,
+    good: bool,
+    value: impl std::fmt::Display,
+    why: &str,
+) -> Result<(), ExperimentError> {
+    if good {
+        return Ok(());
+    }
+    Err(ExperimentError::Setting { key, value: value.to_string(), reason: why.into() })
+}
+
+fn one_of(key: &'static str, value: &str, known: &[&str]) -> Result<(), ExperimentError> {
+    let names: Vec<&str> = known.iter().copied().filter(|k| !k.is_empty()).collect();
+    require(key, known.contains(&value), value, &format!("expected one of {}", names.join(", ")))
+}
