@@ -1,0 +1,148 @@
+//! What can be asked on the command line.
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+/// Unified visual anomaly detection: one model, trained on normal images of many products at
+/// once, finds and locates defects in all of them (HGAD: hierarchical Gaussian mixture
+/// normalizing flows, ECCV 2024).
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    max_term_width = 100,
+    after_help = "Begin with:\n  hgad experiment demo                    trains on synthetic products, needs nothing\n  hgad experiment hgad-folder --set data.root=PHOTOS --set backbone.kind=resnet18\n                                          your own images in the MVTec layout\n  hgad experiments                        what else comes with the program"
+)]
+pub struct Arguments {
+    /// Only errors and results.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Threads; all cores by default. The same number gives the same bytes.
+    #[arg(long, global = true, value_name = "N")]
+    pub threads: Option<usize>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Trains and tests an experiment: a table by class and a run folder.
+    Experiment(ExperimentArguments),
+    /// Computes the table of a finished run again from its saved model.
+    Evaluate(EvaluateArguments),
+    /// Lists the experiments that come with the program.
+    Experiments,
+    /// Prints the resolved configuration of an experiment, every key with its value.
+    Config(ConfigArguments),
+    /// Lists data sets, or checks one against what it should hold.
+    Datasets(DatasetsArguments),
+    /// Lists the feature extractors.
+    Backbones,
+    /// Lists or clears the features kept on disk.
+    Cache(CacheArguments),
+}
+
+/// `hgad experiment`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad experiment demo\n  hgad experiment hgad-mvtec --set data.root=/data/mvtec --set backbone.weights=b6.safetensors\n  hgad experiment demo --set prior.kind=single --set seed=1\n  hgad experiment demo --resume           go on with the newest unfinished run of these settings"
+)]
+pub struct ExperimentArguments {
+    /// A shipped experiment (`hgad experiments` lists them), one in ./experiments, or a TOML file.
+    pub name: String,
+    /// Overrides one setting, like `prior.centers=5`; may be given again. `hgad config NAME` shows
+    /// all keys.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// Goes on with a run that was stopped: the newest of this experiment with these settings, or
+    /// the folder given, with its own.
+    #[arg(long, value_name = "RUN", num_args = 0..=1, require_equals = true)]
+    pub resume: Option<Option<PathBuf>>,
+    /// Writes results.json there too.
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
+    /// Where flow and prior are trained: cpu, cuda or metal.
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+}
+
+/// `hgad evaluate`
+#[derive(Debug, Args)]
+pub struct EvaluateArguments {
+    /// Folder of a finished run, such as runs/demo/20260101-120000-s0.
+    pub run: PathBuf,
+    /// The data set's folder, where it has moved.
+    #[arg(long, value_name = "DIR")]
+    pub root: Option<PathBuf>,
+    /// The backbone's weights file, where it has moved.
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Writes the evaluation as JSON there.
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
+}
+
+/// `hgad config`
+#[derive(Debug, Args)]
+pub struct ConfigArguments {
+    /// As for `experiment`.
+    pub name: String,
+    /// As for `experiment`.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// `hgad datasets`
+#[derive(Debug, Args)]
+pub struct DatasetsArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DatasetsCommand,
+}
+
+/// The commands on data sets.
+#[derive(Debug, Subcommand)]
+pub enum DatasetsCommand {
+    /// Lists the data sets the program knows, with where they come from and their licence.
+    List,
+    /// Counts a data set against its descriptor and names what is missing.
+    Check {
+        /// Name of the data set, or the path of a descriptor (.toml).
+        name: String,
+        /// Its folder, or the folder that holds it; HGAD_DATA by default.
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+    },
+    /// Writes the synthetic set as PNG files in the MVTec layout.
+    Synthesize {
+        /// Folder to write to.
+        dir: PathBuf,
+        /// Seed of the images.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
+}
+
+/// `hgad cache`
+#[derive(Debug, Args)]
+pub struct CacheArguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CacheCommand,
+    /// Folder of the cache, where it is not the default.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// The commands on the cache.
+#[derive(Debug, Subcommand)]
+pub enum CacheCommand {
+    /// Lists what is kept: extractor, images, size.
+    List,
+    /// Removes all of it, or what begins with KEY.
+    Clear {
+        /// The beginning of a key that `list` shows.
+        key: Option<String>,
+    },
+}

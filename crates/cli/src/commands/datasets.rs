@@ -1,0 +1,33 @@
+//! `hgad datasets`
+
+use super::Outcome;
+use crate::arguments::{DatasetsArguments, DatasetsCommand};
+use hgad_datasets::{Descriptor, SyntheticConfig, SyntheticSet, check};
+use hgad_experiment::data;
+use std::process::ExitCode;
+
+/// Lists, checks or writes data sets.
+pub fn run(a: DatasetsArguments) -> Outcome {
+    match a.command {
+        DatasetsCommand::List => {
+            for name in Descriptor::names() {
+                let d = Descriptor::by_name(name)?;
+                println!("{name:<10} {} ({} classes)", d.title, d.expected_classes()?.len());
+                println!("{:<10} {}, licence {}", "", d.homepage, d.licence);
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        DatasetsCommand::Check { name, root } => {
+            let descriptor = data::descriptor(&name)?;
+            let report = check(&descriptor, &data::root(&root.unwrap_or_default()))?;
+            println!("{report}");
+            Ok(if report.is_complete() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+        }
+        DatasetsCommand::Synthesize { dir, seed } => {
+            let set = SyntheticSet::new(SyntheticConfig { seed, ..Default::default() })?;
+            set.write_mvtec(&dir)?;
+            println!("wrote {}", dir.display());
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}

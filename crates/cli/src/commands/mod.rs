@@ -1,0 +1,14 @@
+//! One file a command.
+
+pub mod backbones;
+pub mod cache;
+pub mod config;
+pub mod datasets;
+pub mod evaluate;
+pub mod experiment;
+pub mod experiments;
+
+use std::process::ExitCode;
+
+/// How a command ends.
+pub type Outcome = Result<ExitCode, hgad_experiment::ExperimentError>;
