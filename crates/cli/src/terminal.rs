@@ -73,7 +73,13 @@ impl Observer for Terminal {
                     r.terms.iter().map(|(n, v)| format!("{n} {v:.3}")).collect();
                 let mut text = format!(
                     "pass {}/{} (epoch {}): loss {:.3} [{}], rate {:.1e}, {:.1} s",
-                    r.pass, r.passes, r.epoch, r.loss, terms.join(", "), r.rate, r.seconds
+                    r.pass,
+                    r.passes,
+                    r.epoch,
+                    r.loss,
+                    terms.join(", "),
+                    r.rate,
+                    r.seconds
                 );
                 if let (Some(i), Some(p)) = (r.image_auroc, r.pixel_auroc) {
                     text += &format!(", test AUROC image {i:.4} pixel {p:.4}");
@@ -114,8 +120,9 @@ pub fn chain(error: &dyn std::error::Error) -> String {
 
 /// Log lines of the libraries on standard error, by HGAD_LOG (`debug`, `hgad=trace`, ...).
 pub fn logging(quiet: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("HGAD_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(if quiet { "error" } else { "warn" }));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HGAD_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new(if quiet { "error" } else { "warn" })
+    });
     let _ = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

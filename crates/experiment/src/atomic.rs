@@ -16,10 +16,8 @@ pub fn write(
     let io = |action| move |e| ExperimentError::io(action, path, e);
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     create_dir(folder)?;
-    let mut aside = tempfile::Builder::new()
-        .prefix(".writing-")
-        .tempfile_in(folder)
-        .map_err(io("write"))?;
+    let mut aside =
+        tempfile::Builder::new().prefix(".writing-").tempfile_in(folder).map_err(io("write"))?;
     {
         let mut buffered = std::io::BufWriter::with_capacity(1 << 20, aside.as_file_mut());
         fill(&mut buffered).and_then(|()| buffered.flush()).map_err(io("write"))?;

@@ -258,7 +258,8 @@ pub fn list(root: &Path) -> Result<Vec<CacheEntry>, ExperimentError> {
         let extractor = std::fs::read(&info).ok().and_then(|b| serde_json::from_slice(&b).ok());
         let (mut images, mut bytes) = (0, 0);
         for sub in subfolders(&folder)? {
-            let files = std::fs::read_dir(&sub).map_err(|e| ExperimentError::io("list", &sub, e))?;
+            let files =
+                std::fs::read_dir(&sub).map_err(|e| ExperimentError::io("list", &sub, e))?;
             for file in files.flatten() {
                 images += 1;
                 bytes += file.metadata().map_or(0, |m| m.len());

@@ -63,7 +63,9 @@ pub fn load(
     let (tensors, metadata) = tensor_file::read(path)?;
     let wrong = |what: &str| ExperimentError::File {
         path: path.into(),
-        reason: format!("{what}; it is no checkpoint of this configuration, start anew without --resume"),
+        reason: format!(
+            "{what}; it is no checkpoint of this configuration, start anew without --resume"
+        ),
     };
     let part = |key: &str| metadata.get(key).ok_or_else(|| wrong(&format!("it has no {key}")));
     let progress: Progress = serde_json::from_str(part("progress")?)

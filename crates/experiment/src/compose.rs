@@ -59,8 +59,9 @@ fn load(
     }
     seen.push(name.into());
     let (text, origin) = read(name, folder, shipped)?;
-    let mut table: Table = text.parse().map_err(|e: toml::de::Error| {
-        ExperimentError::Config { origin, reason: e.to_string().trim().into() }
+    let mut table: Table = text.parse().map_err(|e: toml::de::Error| ExperimentError::Config {
+        origin,
+        reason: e.to_string().trim().into(),
     })?;
     let bases = match table.remove("extends") {
         None => Vec::new(),
@@ -120,12 +121,13 @@ fn read(name: &str, folder: &str, shipped: &Dir) -> Result<(String, String), Exp
 }
 
 fn known(dir: &Dir) -> String {
-    let mut names: Vec<String> = dir
-        .find("**/*.toml")
-        .into_iter()
-        .flatten()
-        .map(|f| f.path().with_extension("").display().to_string())
-        .collect();
+    fn collect(dir: &Dir, names: &mut Vec<String>) {
+        let files = dir.files().map(|f| f.path().with_extension("").display().to_string());
+        names.extend(files);
+        dir.dirs().for_each(|d| collect(d, names));
+    }
+    let mut names = Vec::new();
+    collect(dir, &mut names);
     names.sort();
     names.join(", ")
 }
@@ -144,10 +146,8 @@ fn merge(base: &mut Table, over: Table) {
 
 /// Applies one `section.key=value`. What is not a TOML value is taken as a string.
 fn set(table: &mut Table, text: &str) -> Result<(), ExperimentError> {
-    let wrong = |reason: &str| ExperimentError::Override {
-        text: text.into(),
-        reason: reason.into(),
-    };
+    let wrong =
+        |reason: &str| ExperimentError::Override { text: text.into(), reason: reason.into() };
     let (key, value) = text.split_once('=').ok_or_else(|| wrong("expected KEY=VALUE"))?;
     let value = value.trim();
     let value = match format!("v = {value}").parse::<Table>() {
@@ -183,7 +183,10 @@ mod tests {
     #[test]
     fn paper_settings_are_the_default() {
         let c = compose("hgad-mvtec", &[]).unwrap();
-        assert_eq!((c.data.img_size, c.train.epochs, c.train.passes, c.train.batch), (1024, 25, 8, 8));
+        assert_eq!(
+            (c.data.img_size, c.train.epochs, c.train.passes, c.train.batch),
+            (1024, 25, 8, 8)
+        );
         assert_eq!((c.backbone.kind.as_str(), c.backbone.pyramid), ("tf_efficientnet_b6", 3));
         assert_eq!((c.flow.blocks, c.flow.condition, c.prior.centers), (12, 256, 10));
         assert_eq!((c.loss.inter, c.loss.mutual_information, c.loss.second_stage), (1.0, 100.0, 2));
@@ -194,7 +197,8 @@ mod tests {
         let over = |s: &[&str]| {
             compose("hgad-mvtec", &s.iter().map(|s| s.to_string()).collect::<Vec<_>>())
         };
-        let c = over(&["prior.kind=single", "train.rate=1e-3", "seed=7", "data.root=/a b"]).unwrap();
+        let c =
+            over(&["prior.kind=single", "train.rate=1e-3", "seed=7", "data.root=/a b"]).unwrap();
         assert_eq!((c.prior.kind.as_str(), c.train.rate, c.seed), ("single", 1e-3, 7));
         assert_eq!(c.data.root, Path::new("/a b"));
         assert_eq!(over(&["train.rate=1"]).unwrap().train.rate, 1.0);

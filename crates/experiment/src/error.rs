@@ -88,7 +88,9 @@ pub enum ExperimentError {
         list: String,
     },
     /// Too few images for one batch.
-    #[error("{images} training images make no batch of {batch}; set train.batch to at most {images}")]
+    #[error(
+        "{images} training images make no batch of {batch}; set train.batch to at most {images}"
+    )]
     TooFew {
         /// Training images.
         images: usize,
@@ -96,7 +98,9 @@ pub enum ExperimentError {
         batch: usize,
     },
     /// The loss is not a number.
-    #[error("the loss became {value} in epoch {epoch}, pass {pass}, step {step} (level {level}); the checkpoint before it is kept. Features that are not finite or too high a rate do this: try --set train.rate={half_rate:e}")]
+    #[error(
+        "the loss became {value} in epoch {epoch}, pass {pass}, step {step} (level {level}); the checkpoint before it is kept. Features that are not finite or too high a rate do this: try --set train.rate={half_rate:e}"
+    )]
     Diverged {
         /// NaN or infinity.
         value: f32,

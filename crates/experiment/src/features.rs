@@ -106,7 +106,13 @@ pub fn prepare(
     let check = |samples: &[Sample]| {
         let unknown: std::collections::HashSet<String> =
             samples.par_iter().filter(|s| !known(s)).map(|s| s.id.clone()).collect();
-        data::check_readable(config, dataset, samples.to_vec(), |s| unknown.contains(&s.id), observer)
+        data::check_readable(
+            config,
+            dataset,
+            samples.to_vec(),
+            |s| unknown.contains(&s.id),
+            observer,
+        )
     };
     let (train, test) = (check(&data.train)?, check(&data.test)?);
     let contents = |samples: &[Sample]| -> Result<Vec<[u8; 32]>, ExperimentError> {
@@ -161,10 +167,8 @@ fn extract(
             }
             let images = Tensor::from_vec(pixels, (members.len(), side, side, 3), &Device::Cpu)?;
             let maps = extract_pyramid(backbone, &images, levels)?;
-            let maps: Vec<Vec<f32>> = maps
-                .iter()
-                .map(|m| m.flatten_all()?.to_vec1::<f32>())
-                .collect::<Result<_, _>>()?;
+            let maps: Vec<Vec<f32>> =
+                maps.iter().map(|m| m.flatten_all()?.to_vec1::<f32>()).collect::<Result<_, _>>()?;
             members.par_iter().enumerate().try_for_each(|(i, (sample, content))| {
                 let own: Vec<Vec<f32>> = maps
                     .iter()

@@ -100,7 +100,12 @@ fn choose(of: &ClassMaps, features: &Features, count: usize) -> Vec<usize> {
 }
 
 /// Image, image with the outline of the mask, heat map, side by side.
-fn strip(image: &RgbImage, mask: Option<&[bool]>, map: &[f32], (low, high): (f32, f32)) -> RgbImage {
+fn strip(
+    image: &RgbImage,
+    mask: Option<&[bool]>,
+    map: &[f32],
+    (low, high): (f32, f32),
+) -> RgbImage {
     let side = image.width();
     let mut out = RgbImage::from_pixel(side * 3 + GAP * 2, side, PAPER);
     let inside = |x: u32, y: u32| mask.is_some_and(|m| m[(y * side + x) as usize]);

@@ -40,11 +40,12 @@ pub fn save(path: &Path, model: &Model, header: &ModelHeader) -> Result<(), Expe
 pub fn load(path: &Path, device: &Device) -> Result<(Model, ModelHeader), ExperimentError> {
     let (tensors, metadata) = tensor_file::read(path)?;
     let wrong = |reason: String| ExperimentError::File { path: path.into(), reason };
-    let json = metadata
-        .get("model")
-        .ok_or_else(|| wrong("it has no model description; is it a model of this program?".into()))?;
-    let header: ModelHeader = serde_json::from_str(json)
-        .map_err(|e| wrong(format!("its description cannot be read ({e}); was it written by another version?")))?;
+    let json = metadata.get("model").ok_or_else(|| {
+        wrong("it has no model description; is it a model of this program?".into())
+    })?;
+    let header: ModelHeader = serde_json::from_str(json).map_err(|e| {
+        wrong(format!("its description cannot be read ({e}); was it written by another version?"))
+    })?;
     let model = Model::new(&header.config, &header.shapes, &header.classes, device)?;
     model.load(&tensors)?;
     Ok((model, header))

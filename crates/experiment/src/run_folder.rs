@@ -58,7 +58,8 @@ impl RunFolder {
         if run.config().is_file() {
             return Ok(run);
         }
-        let reason = "there is no run here (no config.toml); give a folder like runs/NAME/ID".into();
+        let reason =
+            "there is no run here (no config.toml); give a folder like runs/NAME/ID".into();
         Err(ExperimentError::Run { path: path.into(), reason })
     }
 

@@ -3,8 +3,7 @@
 use crate::results::Metrics;
 use std::collections::BTreeMap;
 
-const COLUMNS: [&str; 7] =
-    ["I-AUROC", "P-AUROC", "I-AP", "P-AP", "I-F1max", "P-F1max", "AUPRO"];
+const COLUMNS: [&str; 7] = ["I-AUROC", "P-AUROC", "I-AP", "P-AP", "I-F1max", "P-F1max", "AUPRO"];
 
 /// A table of `classes` and `mean`, columns aligned, undefined values as `undef.` with the reasons
 /// below. I is of images, P of pixels.

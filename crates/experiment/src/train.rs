@@ -99,7 +99,8 @@ impl<'a> Trainer<'a> {
             .permutation(self.features.train.len());
         let mut sums = StepLoss { total: 0.0, terms: Vec::new() };
         let mut rate = 0.0;
-        let what = format!("epoch {}/{} pass {}/{}", epoch + 1, train.epochs, within + 1, train.passes);
+        let what =
+            format!("epoch {}/{} pass {}/{}", epoch + 1, train.epochs, within + 1, train.passes);
         let total = (steps * train.batch) as u64;
         observer.event(Event::Begin { what: &what, total, unit: "images" });
         for (step, members) in order.chunks_exact(train.batch).enumerate() {

@@ -23,7 +23,12 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         require(key, value > 0, value, "expected at least 1")?;
     }
     let condition = c.flow.condition;
-    require("flow.condition", condition.is_multiple_of(4), condition, "expected a multiple of 4, or 0")?;
+    require(
+        "flow.condition",
+        condition.is_multiple_of(4),
+        condition,
+        "expected a multiple of 4, or 0",
+    )?;
     let rates = [
         ("train.rate", c.train.rate),
         ("train.epsilon", c.train.epsilon),
@@ -38,17 +43,32 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         require(key, good, value, "expected 0 or a positive number")?;
     }
     for beta in c.train.betas {
-        require("train.betas", (0.0..1.0).contains(&beta), beta, "expected numbers from 0 to below 1")?;
+        require(
+            "train.betas",
+            (0.0..1.0).contains(&beta),
+            beta,
+            "expected numbers from 0 to below 1",
+        )?;
     }
     let limit = c.eval.aupro_limit;
-    require("eval.aupro_limit", limit > 0.0 && limit <= 1.0, limit, "expected a rate above 0 and up to 1")?;
+    require(
+        "eval.aupro_limit",
+        limit > 0.0 && limit <= 1.0,
+        limit,
+        "expected a rate above 0 and up to 1",
+    )?;
     one_of("cache.dtype", &c.cache.dtype, &["f32", "f16"])?;
     one_of("device", &c.device, &["cpu", "cuda", "metal"])?;
     let priors: Vec<&str> = hgad_priors::kinds().collect();
     one_of("prior.kind", &c.prior.kind, &priors)?;
     let centers = c.prior.centers;
     let enough = c.prior.kind != "hierarchical" || centers >= 2;
-    require("prior.centers", enough, centers, "expected at least 2; `mixture` is the prior with one")?;
+    require(
+        "prior.centers",
+        enough,
+        centers,
+        "expected at least 2; `mixture` is the prior with one",
+    )?;
     let rules: Vec<&str> = hgad_scores::kinds().chain([""]).collect();
     one_of("score.rule", &c.score.rule, &rules)?;
     let taps = !c.backbone.taps.is_empty();

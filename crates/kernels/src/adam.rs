@@ -77,9 +77,7 @@ impl InplaceOp2 for Update<'_> {
         let Some((start, end)) = lp.contiguous_offsets() else {
             bail!("Adam: expects a contiguous parameter, got {lp:?}")
         };
-        let CpuStorage::F32(parameter) = parameter else {
-            bail!("Adam: expects an f32 parameter")
-        };
+        let CpuStorage::F32(parameter) = parameter else { bail!("Adam: expects an f32 parameter") };
         let c = &self.config;
         let t = self.step as f64;
         let factors = Factors {

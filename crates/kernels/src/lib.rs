@@ -26,6 +26,7 @@ mod pool;
 mod product;
 mod resize;
 mod rotate;
+mod separable;
 mod squeeze_excite;
 mod storage;
 
@@ -38,4 +39,5 @@ pub use linear::{Rectifier, linear};
 pub use pool::{global_mean, max_pool};
 pub use resize::{resize_bilinear, resize_bilinear_plane};
 pub use rotate::rotate;
+pub use separable::{ComplexTaps, complex_filter};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};

@@ -27,5 +27,10 @@ fn line(entry: &CacheEntry) -> String {
         Some(e) => format!("{} at {} px, {:?}", e.backbone, e.img_size, e.precision),
         None => "unknown extractor".into(),
     };
-    format!("{}  {made_by}, {} images, {}", &entry.key[..12.min(entry.key.len())], entry.images, bytes_text(entry.bytes))
+    format!(
+        "{}  {made_by}, {} images, {}",
+        &entry.key[..12.min(entry.key.len())],
+        entry.images,
+        bytes_text(entry.bytes)
+    )
 }

@@ -22,13 +22,23 @@ pub fn run(a: ExperimentArguments, terminal: &Terminal) -> Outcome {
     println!("\n{}", table(&results.classes, &results.mean));
     let best = &results.best_on_test;
     let text = |v: Option<f64>| v.map_or("undefined".into(), |v| format!("{v:.4}"));
-    println!("last pass ({}), the honest figure: image AUROC {}, pixel AUROC {}",
-        results.passes, text(results.mean.image_auroc), text(results.mean.pixel_auroc));
-    println!("best pass on the test set ({}), as the paper reports: image AUROC {}, pixel AUROC {}",
-        best.pass, text(best.mean.image_auroc), text(best.mean.pixel_auroc));
+    println!(
+        "last pass ({}), the honest figure: image AUROC {}, pixel AUROC {}",
+        results.passes,
+        text(results.mean.image_auroc),
+        text(results.mean.pixel_auroc)
+    );
+    println!(
+        "best pass on the test set ({}), as the paper reports: image AUROC {}, pixel AUROC {}",
+        best.pass,
+        text(best.mean.image_auroc),
+        text(best.mean.pixel_auroc)
+    );
     let s = &results.seconds;
-    println!("seconds: features {:.1}, training {:.1}, evaluation {:.1}, maps {:.1}, total {:.1}",
-        s.features, s.training, s.evaluation, s.maps, s.total);
+    println!(
+        "seconds: features {:.1}, training {:.1}, evaluation {:.1}, maps {:.1}, total {:.1}",
+        s.features, s.training, s.evaluation, s.maps, s.total
+    );
     let pictures = if folder.maps().is_dir() { " (heat maps in maps/)" } else { "" };
     println!("run folder {}{pictures}", folder.path().display());
     Ok(ExitCode::SUCCESS)

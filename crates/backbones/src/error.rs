@@ -1,0 +1,93 @@
+//! What can go wrong in a backbone.
+
+use std::path::PathBuf;
+
+/// An error that names the file, key or shape at fault and the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum BackboneError {
+    /// Images of another shape.
+    #[error("a backbone takes images (B, H, W, 3), got shape {found:?}")]
+    Images {
+        /// Shape given.
+        found: Vec<usize>,
+    },
+    /// A name that no backbone has.
+    #[error("unknown backbone `{kind}`; known: {known}")]
+    Kind {
+        /// The name.
+        kind: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// A stride that a backbone does not give.
+    #[error(
+        "{kind} has no feature map at stride {stride}; it has strides {known:?} (backbone.taps)"
+    )]
+    Tap {
+        /// Backbone.
+        kind: String,
+        /// Stride asked.
+        stride: usize,
+        /// Strides there are.
+        known: Vec<usize>,
+    },
+    /// A weights file lacks a tensor.
+    #[error("the weights {} have no tensor `{name}`, which {kind} needs; are they of another architecture?", path.display())]
+    MissingWeight {
+        /// Weights file.
+        path: PathBuf,
+        /// Backbone.
+        kind: String,
+        /// Tensor.
+        name: String,
+    },
+    /// A weights file has a tensor in another shape.
+    #[error("the weights {} have `{name}` with shape {found:?}, {kind} needs {expected:?}; are they of another architecture?", path.display())]
+    WeightShape {
+        /// Weights file.
+        path: PathBuf,
+        /// Backbone.
+        kind: String,
+        /// Tensor.
+        name: String,
+        /// In the file.
+        found: Vec<usize>,
+        /// In the architecture.
+        expected: Vec<usize>,
+    },
+    /// A file that cannot be read as weights.
+    #[error("cannot read the weights {}: {reason}", path.display())]
+    WeightsFile {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The hub could not be reached.
+    #[error(
+        "the weights of {kind} are not cached and could not be downloaded ({reason}); fetch the file {file} of https://huggingface.co/{repository} on a machine with a network and give its path as backbone.weights=FILE"
+    )]
+    Hub {
+        /// Backbone.
+        kind: String,
+        /// Repository on the hub.
+        repository: String,
+        /// File in it.
+        file: &'static str,
+        /// What the download said.
+        reason: String,
+    },
+    /// A setting that makes no backbone.
+    #[error("backbone setting {key} is {value}: {why}")]
+    Setting {
+        /// Key.
+        key: &'static str,
+        /// Value.
+        value: String,
+        /// What is wrong.
+        why: &'static str,
+    },
+    /// From candle.
+    #[error(transparent)]
+    Tensor(#[from] candle_core::Error),
+}
