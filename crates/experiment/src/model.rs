@@ -50,7 +50,8 @@ pub struct LevelModel {
     pub flow_parameters: Parameters,
     /// The prior's parameters.
     pub prior_parameters: Parameters,
-    position: Option<Tensor>,
+    /// Code of every position (P, K), where the flow is conditioned on it.
+    pub position: Option<Tensor>,
 }
 
 /// All levels, for known classes.

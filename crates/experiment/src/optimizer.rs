@@ -1,12 +1,13 @@
 //! Adam with coupled decay over the parameters of one level.
 
-use crate::error::ExperimentError;
-use candle_core::{DType, Tensor, Var};
+use candle_core::{DType, Device, TensorId, Var};
 use hgad_kernels::{AdamConfig, adam_step};
+use std::collections::HashMap;
 
 /// Adam (Kingma and Ba, ICLR 2015): L2 in the gradient, on the flow's parameters alone.
 pub struct Adam {
     slots: Vec<Slot>,
+    index: HashMap<TensorId, usize>,
 }
 
 struct Slot {
@@ -39,47 +40,46 @@ impl Adam {
             }
         };
         let slots = decayed.into_iter().map(slot(true)).chain(free.into_iter().map(slot(false)));
-        Self { slots: slots.collect() }
+        let slots: Vec<Slot> = slots.collect();
+        let index = slots.iter().enumerate().map(|(i, s)| (s.var.id(), i)).collect();
+        Self { slots, index }
     }
 
-    /// The parameters, in the order gradients are given to [`Adam::step`].
+    /// The parameters.
     pub fn vars(&self) -> impl Iterator<Item = &Var> {
         self.slots.iter().map(|s| &s.var)
     }
 
-    /// Moves every parameter that has a gradient; one without is left alone, its moments too.
+    /// Moves one parameter by its gradient (row-major); one that is never given is left alone, its
+    /// moments too.
     ///
     /// # Errors
-    /// From candle.
-    pub fn step(
+    /// A parameter that is not among ours; from candle.
+    pub fn update(
         &mut self,
-        gradients: &[Option<Tensor>],
+        var: &Var,
+        gradient: &[f32],
         rate: f64,
         settings: &AdamSettings,
-    ) -> Result<(), ExperimentError> {
-        for (slot, gradient) in self.slots.iter_mut().zip(gradients) {
-            let Some(gradient) = gradient else { continue };
-            slot.steps += 1;
-            let config = AdamConfig {
-                rate,
-                betas: (settings.betas[0], settings.betas[1]),
-                epsilon: settings.epsilon,
-                decay: if slot.decayed { settings.decay } else { 0.0 },
-            };
-            let moments = (slot.mean.as_mut_slice(), slot.square.as_mut_slice());
-            if slot.var.device().is_cpu() && slot.var.dtype() == DType::F32 {
-                adam_step(slot.var.as_tensor(), gradient, moments, slot.steps, &config)?;
-            } else {
-                // Elsewhere the step is made on the host, which holds the moments.
-                let host = |t: &Tensor| {
-                    t.to_device(&candle_core::Device::Cpu)?.to_dtype(DType::F32)?.copy()
-                };
-                let moved = host(slot.var.as_tensor())?;
-                adam_step(&moved, &host(gradient)?, moments, slot.steps, &config)?;
-                slot.var.set(&moved.to_dtype(slot.var.dtype())?.to_device(slot.var.device())?)?;
-            }
+    ) -> candle_core::Result<()> {
+        let Some(slot) = self.index.get(&var.id()).map(|i| &mut self.slots[*i]) else {
+            candle_core::bail!("Adam: a parameter that it was not made for")
+        };
+        slot.steps += 1;
+        let config = AdamConfig {
+            rate,
+            betas: (settings.betas[0], settings.betas[1]),
+            epsilon: settings.epsilon,
+            decay: if slot.decayed { settings.decay } else { 0.0 },
+        };
+        let moments = (slot.mean.as_mut_slice(), slot.square.as_mut_slice());
+        if var.device().is_cpu() && var.dtype() == DType::F32 {
+            return adam_step(var.as_tensor(), gradient, moments, slot.steps, &config);
         }
-        Ok(())
+        // Elsewhere the step is made on the host, which holds the moments.
+        let host = var.as_tensor().to_device(&Device::Cpu)?.to_dtype(DType::F32)?.copy()?;
+        adam_step(&host, gradient, moments, slot.steps, &config)?;
+        var.set(&host.to_dtype(var.dtype())?.to_device(var.device())?)
     }
 
     /// Name, steps and moments of every parameter, for a checkpoint.

@@ -3,7 +3,9 @@
 use crate::error::ExperimentError;
 use crate::model::LevelModel;
 use crate::optimizer::{Adam, AdamSettings};
-use candle_core::{Device, Tensor};
+use candle_core::backprop::GradStore;
+use candle_core::{Device, Tensor, Var};
+use hgad_flows::FlowTrainer;
 use hgad_losses::{Latents, StagedLoss};
 use std::borrow::Cow;
 
@@ -16,7 +18,7 @@ pub struct LevelBatch<'a> {
 }
 
 /// Losses of a step.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct StepLoss {
     /// The weighted sum.
     pub total: f32,
@@ -24,84 +26,154 @@ pub struct StepLoss {
     pub terms: Vec<(&'static str, f32)>,
 }
 
-/// Gradients of the mean loss over the batch, in the order of `adam`'s parameters.
+/// What a step of one level needs.
 ///
 /// The batch goes through `chunk` vectors at a time: the same positions of all images together,
 /// forward and backward, gradients adding up. The loss is a mean over vectors, so a chunk's part
 /// counts by its share of them, and memory depends on neither the batch nor the map.
-///
-/// # Errors
-/// Shapes that do not fit.
-pub fn gradients(
-    level: &LevelModel,
-    loss: &StagedLoss,
-    adam: &Adam,
-    batch: &LevelBatch,
-    epoch: usize,
-    chunk: usize,
-    device: &Device,
-) -> Result<(StepLoss, Vec<Option<Tensor>>), ExperimentError> {
-    let (images, positions, d) = (batch.maps.len(), level.shape.positions(), level.shape.channels);
-    let width = (chunk / images.max(1)).clamp(1, positions);
-    let mut sums: Vec<Option<Tensor>> = adam.vars().map(|_| None).collect();
-    let mut losses = StepLoss { total: 0.0, terms: Vec::new() };
-    let mut first = 0;
-    while first < positions {
-        let count = width.min(positions - first);
-        let mut x = Vec::with_capacity(images * count * d);
-        for map in &batch.maps {
-            x.extend_from_slice(&map[first * d..(first + count) * d]);
-        }
-        let x = Tensor::from_vec(x, (images * count, d), device)?;
-        let (z, log_det) = level.latents(&x, first, count)?;
-        let latents = Latents::new(&z, &log_det, batch.labels, level.prior.as_ref())?;
-        let value = loss.value(&latents, epoch)?;
-        let share = count as f64 / positions as f64;
-        let weighted = (value.total * share)?;
-        losses.total += scalar(&weighted)?;
-        for (i, (name, term)) in value.terms.iter().enumerate() {
-            if first == 0 {
-                losses.terms.push((name, 0.0));
-            }
-            losses.terms[i].1 += scalar(term)? * share as f32;
-        }
-        let grads = weighted.backward()?;
-        for (sum, var) in sums.iter_mut().zip(adam.vars()) {
-            if let Some(g) = grads.get(var) {
-                *sum = Some(match sum.take() {
-                    None => g.clone(),
-                    Some(s) => (s + g)?,
-                });
-            }
-        }
-        first += count;
-    }
-    Ok((losses, sums))
+pub struct Step<'a> {
+    /// Flow and prior.
+    pub level: &'a LevelModel,
+    /// Their loss.
+    pub loss: &'a StagedLoss,
+    /// Hand-written gradients of the flow, where it has them; else autograd is used.
+    pub trainer: Option<&'a mut (dyn FlowTrainer + 'static)>,
+    /// From 0.
+    pub epoch: usize,
+    /// Vectors at once.
+    pub chunk: usize,
+    /// Where the level is.
+    pub device: &'a Device,
 }
 
-/// [`gradients`] and an optimizer step with learning rate `rate`. A loss that is not finite is
-/// returned without a step, so that the parameters stay usable.
-///
-/// # Errors
-/// As [`gradients`].
-#[allow(clippy::too_many_arguments)]
-pub fn train_step(
-    level: &LevelModel,
-    loss: &StagedLoss,
-    adam: &mut Adam,
-    batch: &LevelBatch,
-    epoch: usize,
-    chunk: usize,
-    (rate, settings): (f64, &AdamSettings),
-    device: &Device,
-) -> Result<StepLoss, ExperimentError> {
-    let (losses, grads) = gradients(level, loss, adam, batch, epoch, chunk, device)?;
-    if losses.total.is_finite() {
-        adam.step(&grads, rate, settings)?;
+impl Step<'_> {
+    /// Gradients and an optimizer step with learning rate `rate`. A loss that is not finite is
+    /// returned without a step, so that the parameters stay usable.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn run(
+        &mut self,
+        batch: &LevelBatch,
+        adam: &mut Adam,
+        rate: f64,
+        settings: &AdamSettings,
+    ) -> Result<StepLoss, ExperimentError> {
+        self.gradients(batch, |losses, var, gradient| {
+            if losses.total.is_finite() {
+                adam.update(var, gradient, rate, settings)?;
+            }
+            Ok(())
+        })
     }
-    Ok(losses)
+
+    /// Gradients of the mean loss over the batch: `each` gets every parameter that has one.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; what `each` gives.
+    pub fn gradients(
+        &mut self,
+        batch: &LevelBatch,
+        mut each: impl FnMut(&StepLoss, &Var, &[f32]) -> candle_core::Result<()>,
+    ) -> Result<StepLoss, ExperimentError> {
+        let (images, positions) = (batch.maps.len(), self.level.shape.positions());
+        let width = (self.chunk / images.max(1)).clamp(1, positions);
+        let trained = |p: &hgad_parameters::Parameters| {
+            p.trainable_vars().into_iter().map(|(_, v)| v).collect::<Vec<_>>()
+        };
+        // With a trainer the flow's gradients add up there.
+        let mut vars = trained(&self.level.prior_parameters);
+        match &mut self.trainer {
+            Some(trainer) => trainer.clear(),
+            None => vars.extend(trained(&self.level.flow_parameters)),
+        }
+        let mut sums: Vec<Option<Tensor>> = vars.iter().map(|_| None).collect();
+        let mut losses = StepLoss::default();
+        for first in (0..positions).step_by(width) {
+            let count = width.min(positions - first);
+            let grads = self.chunk_gradients(batch, (first, count), &mut losses)?;
+            for (sum, var) in sums.iter_mut().zip(&vars) {
+                if let Some(g) = grads.get(var) {
+                    *sum = Some(match sum.take() {
+                        None => g.clone(),
+                        Some(s) => (s + g)?,
+                    });
+                }
+            }
+        }
+        for (var, sum) in vars.iter().zip(sums) {
+            if let Some(sum) = sum {
+                each(&losses, var, &host(&sum)?)?;
+            }
+        }
+        if let Some(trainer) = &mut self.trainer {
+            trainer.gradients(&mut |var, gradient| each(&losses, var, gradient))?;
+        }
+        Ok(losses)
+    }
+
+    /// Adds one chunk to `losses`, and gives its gradients of the prior, and of the flow where it
+    /// has no trainer.
+    fn chunk_gradients(
+        &mut self,
+        batch: &LevelBatch,
+        (first, count): (usize, usize),
+        losses: &mut StepLoss,
+    ) -> Result<GradStore, ExperimentError> {
+        let (images, d) = (batch.maps.len(), self.level.shape.channels);
+        let share = count as f64 / self.level.shape.positions() as f64;
+        let Some(trainer) = &mut self.trainer else {
+            let mut x = Vec::with_capacity(images * count * d);
+            for map in &batch.maps {
+                x.extend_from_slice(&map[first * d..(first + count) * d]);
+            }
+            let x = Tensor::from_vec(x, (images * count, d), self.device)?;
+            let (z, log_det) = self.level.latents(&x, first, count)?;
+            let total = self.value(&z, &log_det, batch.labels, share, losses)?;
+            return Ok(total.backward()?);
+        };
+        let maps: Vec<&[f32]> = batch.maps.iter().map(AsRef::as_ref).collect();
+        let (z, log_det) = trainer.forward(&maps, first, count)?;
+        let z = Var::from_vec(z, (images, count, d), self.device)?;
+        let log_det = Var::from_vec(log_det, (images, count), self.device)?;
+        let total = self.value(z.as_tensor(), log_det.as_tensor(), batch.labels, share, losses)?;
+        let grads = total.backward()?;
+        let of = |v: &Var| match grads.get(v) {
+            Some(g) => host(g),
+            None => Ok(vec![0.0; v.elem_count()]),
+        };
+        let (dz, dlog_det) = (of(&z)?, of(&log_det)?);
+        if let Some(trainer) = &mut self.trainer {
+            trainer.backward(&dz, &dlog_det)?;
+        }
+        Ok(grads)
+    }
+
+    /// The loss of one chunk, weighted by its share.
+    fn value(
+        &self,
+        z: &Tensor,
+        log_det: &Tensor,
+        labels: &[u32],
+        share: f64,
+        losses: &mut StepLoss,
+    ) -> Result<Tensor, ExperimentError> {
+        let latents = Latents::new(z, log_det, labels, self.level.prior.as_ref())?;
+        let value = self.loss.value(&latents, self.epoch)?;
+        let scalar = |t: &Tensor| t.to_device(&Device::Cpu)?.to_scalar::<f32>();
+        for (name, term) in &value.terms {
+            let part = scalar(term)? * share as f32;
+            match losses.terms.iter_mut().find(|(n, _)| n == name) {
+                Some((_, sum)) => *sum += part,
+                None => losses.terms.push((name, part)),
+            }
+        }
+        let total = (value.total * share)?;
+        losses.total += scalar(&total)?;
+        Ok(total)
+    }
 }
 
-fn scalar(t: &Tensor) -> Result<f32, ExperimentError> {
-    Ok(t.to_device(&Device::Cpu)?.to_dtype(candle_core::DType::F32)?.to_scalar::<f32>()?)
+fn host(t: &Tensor) -> candle_core::Result<Vec<f32>> {
+    t.flatten_all()?.to_device(&Device::Cpu)?.to_vec1::<f32>()
 }

@@ -8,7 +8,8 @@ use crate::model::Model;
 use crate::optimizer::{Adam, AdamSettings};
 use crate::progress::{Event, Observer};
 use crate::schedule::learning_rate;
-use crate::step::{LevelBatch, StepLoss, train_step};
+use crate::step::{LevelBatch, Step, StepLoss};
+use hgad_flows::FlowTrainer;
 use hgad_losses::StagedLoss;
 use hgad_parameters::seeded;
 use std::time::Instant;
@@ -19,6 +20,7 @@ pub struct Trainer<'a> {
     features: &'a Features,
     labels: Vec<u32>,
     losses: Vec<StagedLoss>,
+    flow_trainers: Vec<Option<Box<dyn FlowTrainer>>>,
     settings: AdamSettings,
     /// The model.
     pub model: Model,
@@ -61,13 +63,18 @@ impl<'a> Trainer<'a> {
                 Adam::new(l.flow_parameters.trainable_vars(), l.prior_parameters.trainable_vars())
             })
             .collect();
+        let flow_trainers = model
+            .levels
+            .iter()
+            .map(|l| l.flow.trainer(l.position.as_ref()))
+            .collect::<Result<_, _>>()?;
         let settings = AdamSettings {
             betas: config.train.betas,
             epsilon: config.train.epsilon,
             decay: config.train.decay,
         };
         let labels = features.train.iter().map(|s| s.class as u32).collect();
-        Ok(Self { config, features, labels, losses, settings, model, optimizers })
+        Ok(Self { config, features, labels, losses, flow_trainers, settings, model, optimizers })
     }
 
     /// Passes over the data in the whole run.
@@ -116,16 +123,15 @@ impl<'a> Trainer<'a> {
                     maps: maps.iter().map(|m| m.level(index)).collect(),
                     labels: &labels,
                 };
-                let losses = train_step(
+                let mut of_level = Step {
                     level,
-                    &self.losses[index],
-                    &mut self.optimizers[index],
-                    &batch,
+                    loss: &self.losses[index],
+                    trainer: self.flow_trainers[index].as_deref_mut(),
                     epoch,
-                    train.chunk,
-                    (rate, &self.settings),
-                    self.model.device(),
-                )?;
+                    chunk: train.chunk,
+                    device: self.model.device(),
+                };
+                let losses = of_level.run(&batch, &mut self.optimizers[index], rate, &self.settings)?;
                 if !losses.total.is_finite() {
                     return Err(ExperimentError::Diverged {
                         value: losses.total,

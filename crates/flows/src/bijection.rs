@@ -1,6 +1,6 @@
 //! The interface of every invertible map.
 
-use crate::FlowError;
+use crate::{FlowError, FlowTrainer};
 use candle_core::Tensor;
 
 /// A differentiable one-to-one map of vectors.
@@ -30,4 +30,44 @@ pub trait Bijection: Send + Sync {
         z: &Tensor,
         condition: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor), FlowError>;
+
+    /// Training with hand-written gradients, for flows that have them on their device; the others
+    /// are trained by autograd. `code` (P, K) is the condition of every position of a map.
+    ///
+    /// # Errors
+    /// A code that does not fit.
+    fn trainer(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FlowTrainer>>, FlowError> {
+        let _ = code;
+        Ok(None)
+    }
+}
+
+impl<T: Bijection + ?Sized> Bijection for std::sync::Arc<T> {
+    fn dim(&self) -> usize {
+        (**self).dim()
+    }
+
+    fn condition_dim(&self) -> usize {
+        (**self).condition_dim()
+    }
+
+    fn forward(
+        &self,
+        x: &Tensor,
+        condition: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor), FlowError> {
+        (**self).forward(x, condition)
+    }
+
+    fn inverse(
+        &self,
+        z: &Tensor,
+        condition: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor), FlowError> {
+        (**self).inverse(z, condition)
+    }
+
+    fn trainer(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FlowTrainer>>, FlowError> {
+        (**self).trainer(code)
+    }
 }

@@ -1,9 +1,7 @@
 //! Composition: a bijection made of several, one after the other.
 
-use crate::coupling_block::{CouplingBlock, CouplingConfig};
 use crate::{Bijection, FlowError};
 use candle_core::Tensor;
-use hgad_parameters::Parameters;
 
 /// Bijections applied in order; log-determinants add up.
 pub struct Chain(Vec<Box<dyn Bijection>>);
@@ -60,24 +58,4 @@ impl Bijection for Chain {
         }
         Ok((x, total))
     }
-}
-
-/// The flow of HGAD (Yao et al., ECCV 2024): `blocks` coupling blocks over vectors of `dim`
-/// entries. Block k's parameters are `module_list.k.*`, as FrEIA's SequenceINN names them.
-///
-/// # Errors
-/// No blocks, or a setting that makes no block.
-pub fn coupling_chain(
-    parameters: &Parameters,
-    dim: usize,
-    blocks: usize,
-    config: &CouplingConfig,
-) -> Result<Chain, FlowError> {
-    let steps = (0..blocks)
-        .map(|k| {
-            let scope = parameters.scope(format_args!("module_list.{k}"));
-            CouplingBlock::new(&scope, dim, config).map(|b| Box::new(b) as Box<dyn Bijection>)
-        })
-        .collect::<Result<_, _>>()?;
-    Chain::new(steps)
 }

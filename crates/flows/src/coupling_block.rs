@@ -36,13 +36,13 @@ impl Default for CouplingConfig {
 pub struct CouplingBlock {
     dim: usize,
     config: CouplingConfig,
-    w1: Weight,
-    b1: Weight,
-    w2: Weight,
-    b2: Weight,
-    scale: Weight,
-    offset: Weight,
-    rotation: Weight,
+    pub(crate) w1: Weight,
+    pub(crate) b1: Weight,
+    pub(crate) w2: Weight,
+    pub(crate) b2: Weight,
+    pub(crate) scale: Weight,
+    pub(crate) offset: Weight,
+    pub(crate) rotation: Weight,
 }
 
 impl CouplingBlock {

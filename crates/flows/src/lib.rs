@@ -12,13 +12,17 @@
 mod bijection;
 mod chain;
 mod coupling_block;
+mod coupling_chain;
 mod error;
 mod position;
 mod rotation;
+mod trainer;
 
 pub use bijection::Bijection;
-pub use chain::{Chain, coupling_chain};
+pub use chain::Chain;
 pub use coupling_block::{CouplingBlock, CouplingConfig};
+pub use coupling_chain::{CouplingChain, coupling_chain};
 pub use error::FlowError;
 pub use position::position_encoding;
 pub use rotation::random_rotation;
+pub use trainer::FlowTrainer;

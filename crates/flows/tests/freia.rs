@@ -1,7 +1,7 @@
 //! Against the numbers of FrEIA 0.2 (fixtures made with PyTorch).
 
 use candle_core::{DType, Device, Tensor};
-use hgad_flows::{Bijection, Chain, CouplingConfig, coupling_chain};
+use hgad_flows::{Bijection, CouplingChain, CouplingConfig, coupling_chain};
 use hgad_parameters::Parameters;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ fn load(path: impl AsRef<Path>) -> HashMap<String, Tensor> {
     candle_core::safetensors::load(path, &Device::Cpu).unwrap()
 }
 
-fn flow(t: &HashMap<String, Tensor>, blocks: usize, dtype: DType) -> (Chain, Parameters) {
+fn flow(t: &HashMap<String, Tensor>, blocks: usize, dtype: DType) -> (CouplingChain, Parameters) {
     let condition = t.get("condition").map_or(0, |c| c.dim(1).unwrap());
     let parameters = Parameters::new(0, dtype, &Device::Cpu);
     let config = CouplingConfig { condition, ..Default::default() };

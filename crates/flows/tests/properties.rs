@@ -2,11 +2,11 @@
 //! Jacobian's, gradients are those of finite differences.
 
 use candle_core::{DType, Device, Tensor, Var};
-use hgad_flows::{Bijection, Chain, CouplingConfig, coupling_chain, position_encoding};
+use hgad_flows::{Bijection, CouplingChain, CouplingConfig, coupling_chain, position_encoding};
 use hgad_parameters::{Parameters, seeded};
 use proptest::prelude::*;
 
-fn flow(seed: u64, dim: usize, condition: usize, dtype: DType) -> (Chain, Parameters) {
+fn flow(seed: u64, dim: usize, condition: usize, dtype: DType) -> (CouplingChain, Parameters) {
     let p = Parameters::new(seed, dtype, &Device::Cpu);
     let config = CouplingConfig { condition, ..Default::default() };
     let chain = coupling_chain(&p, dim, 2, &config).unwrap();
@@ -111,6 +111,97 @@ fn fused_gradients_agree_with_plain_autograd() {
             let worst = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
             let ratio = worst.to_scalar::<f64>().unwrap() / scale.to_scalar::<f64>().unwrap();
             assert!(ratio < 1e-4, "{name} at D = {dim}: {ratio}");
+        }
+    }
+}
+
+/// The hand-written gradients of a whole chain, taken chunk by chunk, against autograd in f64.
+#[test]
+fn trainer_agrees_with_plain_autograd() {
+    for (dim, condition, images, (h, w), chunk) in
+        [(15, 0, 3, (5, 7), 9), (40, 8, 5, (6, 6), 36), (64, 16, 8, (9, 4), 11)]
+    {
+        let positions = h * w;
+        let maps: Vec<Vec<f32>> = (0..images)
+            .map(|i| {
+                let t = input(i as u64, positions, dim, DType::F32);
+                t.flatten_all().unwrap().to_vec1().unwrap()
+            })
+            .collect();
+        let weight = |n: usize, name: &str| -> Vec<f32> {
+            let mut draws = seeded(4, name);
+            (0..n).map(|_| draws.normal() as f32).collect()
+        };
+        // A loss with a gradient of its own for every entry.
+        let cz = weight(images * positions * dim, "z");
+        let cl = weight(images * positions, "l");
+
+        let (chain, p) = flow(3, dim, condition, DType::F64);
+        let code = |dtype| position_encoding(condition, h, w, dtype, &Device::Cpu).unwrap();
+        let x = Tensor::from_vec(maps.concat(), (images * positions, dim), &Device::Cpu).unwrap();
+        let code64 = (condition > 0).then(|| code(DType::F64));
+        let (z, log_det) =
+            chain.forward(&x.to_dtype(DType::F64).unwrap(), code64.as_ref()).unwrap();
+        let as64 = |v: &[f32], like: &Tensor| {
+            Tensor::from_slice(v, like.shape(), &Device::Cpu).unwrap().to_dtype(DType::F64).unwrap()
+        };
+        let loss = ((&z * as64(&cz, &z)).unwrap().sum_all().unwrap()
+            + (&log_det * as64(&cl, &log_det)).unwrap().sum_all().unwrap())
+        .unwrap();
+        let expected = loss.backward().unwrap();
+        let expected: Vec<Vec<f64>> = p
+            .trainable_vars()
+            .iter()
+            .map(|(_, v)| expected.get(v).unwrap().flatten_all().unwrap().to_vec1().unwrap())
+            .collect();
+
+        let (chain, p) = flow(3, dim, condition, DType::F32);
+        let code32 = (condition > 0).then(|| code(DType::F32));
+        let mut trainer = chain.trainer(code32.as_ref()).unwrap().unwrap();
+        let slices: Vec<&[f32]> = maps.iter().map(Vec::as_slice).collect();
+        // Twice, since buffers are kept from step to step.
+        for _ in 0..2 {
+            trainer.clear();
+            let mut first = 0;
+            while first < positions {
+                let count = chunk.min(positions - first);
+                let (got_z, got_l) = trainer.forward(&slices, first, count).unwrap();
+                let part = |all: &[f32], width: usize| -> Vec<f32> {
+                    (0..images)
+                        .flat_map(|b| {
+                            all[(b * positions + first) * width..][..count * width].to_vec()
+                        })
+                        .collect()
+                };
+                let z = z.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+                let z: Vec<f32> = z.into_iter().map(|v| v as f32).collect();
+                for (a, b) in got_z.iter().zip(part(&z, dim)) {
+                    assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "z: {a} {b}");
+                }
+                let l = log_det.to_vec1::<f64>().unwrap();
+                let l: Vec<f32> = l.into_iter().map(|v| v as f32).collect();
+                for (a, b) in got_l.iter().zip(part(&l, 1)) {
+                    assert!((a - b).abs() < 1e-4 * (1.0 + b.abs()), "log-determinant: {a} {b}");
+                }
+                trainer.backward(&part(&cz, dim), &part(&cl, 1)).unwrap();
+                first += count;
+            }
+            let mut seen = 0;
+            trainer
+                .gradients(&mut |var, got| {
+                    let all = p.trainable_vars();
+                    let at = all.iter().position(|(_, v)| v.id() == var.id()).unwrap();
+                    let scale = expected[at].iter().fold(0f64, |m, v| m.max(v.abs()));
+                    let worst = expected[at]
+                        .iter()
+                        .zip(got)
+                        .fold(0f64, |m, (e, g)| m.max((e - *g as f64).abs()));
+                    assert!(worst / scale < 1e-4, "{} at D = {dim}: {}", all[at].0, worst / scale);
+                    seen += 1;
+                    Ok(())
+                })
+                .unwrap();
+            assert_eq!(seen, expected.len());
         }
     }
 }

@@ -1,8 +1,7 @@
 //! One step of Adam with coupled decay, in place.
 
 use crate::isa::{Isa, dispatch};
-use crate::storage::contiguous;
-use candle_core::{CpuStorage, InplaceOp2, Layout, Result, Tensor, bail};
+use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 use std::sync::Mutex;
 
@@ -20,32 +19,33 @@ pub struct AdamConfig {
 }
 
 /// Moves `parameter` by its `step`-th update (from 1), Adam (Kingma and Ba, ICLR 2015) in the form
-/// PyTorch computes it; `moments` are the running means of gradient and squared gradient, as long
-/// as the parameter, on the host. For `f32` on the CPU; the parameter's storage is changed.
+/// PyTorch computes it. `gradient`, and `moments`, the running means of gradient and squared
+/// gradient, are as long as the parameter and on the host. For `f32` on the CPU; the parameter's storage is changed.
 ///
 /// # Errors
 /// Lengths that differ, another type or device.
 pub fn adam_step(
     parameter: &Tensor,
-    gradient: &Tensor,
+    gradient: &[f32],
     moments: (&mut [f32], &mut [f32]),
     step: u64,
     config: &AdamConfig,
 ) -> Result<()> {
     let n = parameter.elem_count();
-    if gradient.elem_count() != n || moments.0.len() != n || moments.1.len() != n || step == 0 {
+    if gradient.len() != n || moments.0.len() != n || moments.1.len() != n || step == 0 {
         bail!(
             "Adam: {n} parameters, {} gradients, moments of {} and {}, step {step}",
-            gradient.elem_count(),
+            gradient.len(),
             moments.0.len(),
             moments.1.len()
         )
     }
-    let update = Update { moments: Mutex::new(moments), step, config: *config };
-    parameter.inplace_op2(&gradient.contiguous()?, &update)
+    let update = Update { gradient, moments: Mutex::new(moments), step, config: *config };
+    parameter.inplace_op1(&update)
 }
 
 struct Update<'a> {
+    gradient: &'a [f32],
     moments: Mutex<(&'a mut [f32], &'a mut [f32])>,
     step: u64,
     config: AdamConfig,
@@ -61,19 +61,12 @@ struct Factors {
     decay: f32,
 }
 
-impl InplaceOp2 for Update<'_> {
+impl InplaceOp1 for Update<'_> {
     fn name(&self) -> &'static str {
         "adam_step"
     }
 
-    fn cpu_fwd(
-        &self,
-        parameter: &mut CpuStorage,
-        lp: &Layout,
-        gradient: &CpuStorage,
-        lg: &Layout,
-    ) -> Result<()> {
-        let gradient = contiguous("Adam", gradient, lg)?;
+    fn cpu_fwd(&self, parameter: &mut CpuStorage, lp: &Layout) -> Result<()> {
         let Some((start, end)) = lp.contiguous_offsets() else {
             bail!("Adam: expects a contiguous parameter, got {lp:?}")
         };
@@ -93,7 +86,7 @@ impl InplaceOp2 for Update<'_> {
         const BLOCK: usize = 1 << 14;
         parameter[start..end]
             .par_chunks_mut(BLOCK)
-            .zip(gradient.par_chunks(BLOCK))
+            .zip(self.gradient.par_chunks(BLOCK))
             .zip(m.par_chunks_mut(BLOCK))
             .zip(v.par_chunks_mut(BLOCK))
             .for_each(|(((p, g), m), v)| update(p, g, m, v, &factors));

@@ -112,7 +112,7 @@ impl CustomOp3 for AffineCoupling {
                             .zip(sums.par_chunks_mut(2 * d))
                             .zip(g.par_chunks(TILE * d))
                             .for_each(|(((dx, da), sums), g)| {
-                                gradient_rows(dx, da, sums, g, f, (d, h2 / 2), self.clamp)
+                                gradient_rows(dx, da, sums, g, None, f, (d, h2 / 2), self.clamp)
                             });
                         let mut total = vec![0.0; 2 * d];
                         sum_rows(&sums, &mut total);
@@ -130,7 +130,7 @@ impl CustomOp3 for AffineCoupling {
     }
 }
 
-dispatch!(fn transform_rows(y: &mut [f32], a: &[f32], affine: &[f32], size: (usize, usize), clamp: f32) = transform_rows_body);
+dispatch!(pub(crate) fn transform_rows(y: &mut [f32], a: &[f32], affine: &[f32], size: (usize, usize), clamp: f32) = transform_rows_body);
 #[inline(always)]
 fn transform_rows_body<I: Isa>(
     y: &mut [f32],
@@ -154,11 +154,13 @@ fn transform_rows_body<I: Isa>(
 
 dispatch!(
     /// `dx` holds x and becomes its gradient, `da` holds a; `sums` (2, D) gets the affine map's.
-    fn gradient_rows(
+    /// `log_det` holds the gradient of the rows' log-determinants, where they have one.
+    pub(crate) fn gradient_rows(
         dx: &mut [f32],
         da: &mut [f32],
         sums: &mut [f32],
         grad: &[f32],
+        log_det: Option<&[f32]>,
         affine: &[f32],
         size: (usize, usize),
         clamp: f32,
@@ -170,6 +172,7 @@ fn gradient_rows_body<I: Isa>(
     da: &mut [f32],
     sums: &mut [f32],
     grad: &[f32],
+    log_det: Option<&[f32]>,
     affine: &[f32],
     (d, h): (usize, usize),
     clamp: f32,
@@ -186,6 +189,7 @@ fn gradient_rows_body<I: Isa>(
             *sum = I::madd(*g, *x, *sum);
             *x = g * gain;
         }
+        let dlog = log_det.map_or(0.0, |l| l[i]);
         let (s, t) = da[i * 2 * h..][..2 * h].split_at_mut(h);
         let half = s.iter_mut().zip(t).zip(dx2).zip(grad2).zip(sum2).zip(gain2);
         for (((((s, t), x), g), sum), gain) in half {
@@ -195,7 +199,7 @@ fn gradient_rows_body<I: Isa>(
             *sum = I::madd(*g, I::madd(DAMPING, *t, scaled), *sum);
             let du = g * gain;
             *t = DAMPING * du;
-            *s = DAMPING * clamp * (1.0 - th * th) * du * scaled;
+            *s = DAMPING * clamp * (1.0 - th * th) * I::madd(du, scaled, dlog);
             *x = du * scale;
         }
     }
@@ -238,7 +242,7 @@ impl CustomOp1 for CouplingLogDet {
     }
 }
 
-dispatch!(fn log_det_rows(out: &mut [f32], a: &[f32], h2: usize, clamp: f32) = log_det_rows_body);
+dispatch!(pub(crate) fn log_det_rows(out: &mut [f32], a: &[f32], h2: usize, clamp: f32) = log_det_rows_body);
 #[inline(always)]
 fn log_det_rows_body<I: Isa>(out: &mut [f32], a: &[f32], h2: usize, clamp: f32) {
     const LANES: usize = 16;

@@ -1,14 +1,14 @@
 //! Fused operations for the hot paths of hgad.
 //!
 //! Two families. The operations of a flow ([`linear()`], [`affine_coupling()`],
-//! [`coupling_log_det()`], [`rotate()`]) are candle custom ops with gradients. The operations
+//! [`coupling_log_det()`], [`rotate()`]) are candle custom ops with gradients; [`StackWorkspace`]
+//! runs a whole stack of them tile by tile, which is how a flow is trained on the CPU. The operations
 //! of a frozen feature extractor ([`Conv2d`], [`max_pool`], [`squeeze_excite`],
 //! [`resize_bilinear`]) have none and work on channels-last tensors `(B, H, W, C)`.
 //!
 //! Each has two paths: a fused one for `f32` on the CPU, vectorised for what the processor has
 //! (see [`isa_name`]) and split over rayon's threads, and a composition of candle's own
-//! operations for every other type and device. Work is split by shape alone, so results do
-//! not depend on the number of threads.
+//! operations for every other type and device. The same number of threads gives the same bytes.
 //!
 //! Invariant: this crate knows no model.
 
@@ -16,6 +16,7 @@ mod activation;
 mod adam;
 mod conv;
 mod coupling;
+mod coupling_stack;
 mod depthwise;
 mod fill;
 mod im2col;
@@ -34,6 +35,7 @@ pub use activation::Activation;
 pub use adam::{AdamConfig, adam_step};
 pub use conv::{Conv2d, Conv2dConfig, Padding};
 pub use coupling::{affine_coupling, coupling_log_det};
+pub use coupling_stack::{BlockWeights, StackGradients, StackSize, StackWorkspace};
 pub use isa::isa_name;
 pub use linear::{Rectifier, linear};
 pub use pool::{global_mean, max_pool};
@@ -41,3 +43,4 @@ pub use resize::{resize_bilinear, resize_bilinear_plane};
 pub use rotate::rotate;
 pub use separable::{ComplexTaps, complex_filter};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
+pub use storage::with_slices;

@@ -170,14 +170,14 @@ fn bias_grad(g: &[f32], p: usize, o: usize) -> Vec<f32> {
     })
 }
 
-dispatch!(fn rectify(y: &mut [f32]) = rectify_body);
+dispatch!(pub(crate) fn rectify(y: &mut [f32]) = rectify_body);
 #[inline(always)]
 fn rectify_body<I: Isa>(y: &mut [f32]) {
     // A NaN must stay one: `max` would turn it into 0 and hide a diverged run.
     y.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y });
 }
 
-dispatch!(fn mask(g: &mut [f32], y: &[f32]) = mask_body);
+dispatch!(pub(crate) fn mask(g: &mut [f32], y: &[f32]) = mask_body);
 #[inline(always)]
 fn mask_body<I: Isa>(g: &mut [f32], y: &[f32]) {
     g.iter_mut().zip(y).for_each(|(g, y)| *g = if *y == 0.0 { 0.0 } else { *g });

@@ -40,3 +40,19 @@ pub(crate) fn with_slice<R>(
 pub(crate) fn is_fused(t: &Tensor) -> bool {
     t.device().is_cpu() && t.dtype() == DType::F32
 }
+
+/// Runs `f` on the elements of several contiguous `f32` tensors on the CPU, without copies.
+///
+/// # Errors
+/// A tensor of another type, device or layout.
+pub fn with_slices<R>(tensors: &[Tensor], f: impl FnOnce(&[&[f32]]) -> R) -> Result<R> {
+    let guards: Vec<_> = tensors.iter().map(Tensor::storage_and_layout).collect();
+    let slices = guards
+        .iter()
+        .map(|(storage, layout)| match &**storage {
+            Storage::Cpu(s) => contiguous("slices of tensors", s, layout),
+            _ => bail!("slices of tensors: expects tensors on the CPU"),
+        })
+        .collect::<Result<Vec<_>>>()?;
+    Ok(f(&slices))
+}

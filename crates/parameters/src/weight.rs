@@ -16,6 +16,11 @@ impl Weight {
         Self { var, tracking }
     }
 
+    /// The variable itself, to be optimized.
+    pub fn var(&self) -> &Var {
+        &self.var
+    }
+
     /// Its value now; gradients reach it if it is trained and its model is being tracked.
     pub fn get(&self) -> Tensor {
         match &self.tracking {

@@ -1,0 +1,210 @@
+//! The flow of the paper: coupling blocks in a row, trained by fused kernels on the CPU.
+
+use crate::{Bijection, Chain, CouplingBlock, CouplingConfig, FlowError, FlowTrainer};
+use candle_core::{DType, Tensor, Var};
+use hgad_kernels::{BlockWeights, StackSize, StackWorkspace, with_slices};
+use hgad_parameters::{Parameters, Weight};
+use std::sync::Arc;
+
+/// `blocks` coupling blocks over vectors of `dim` entries (Yao et al., ECCV 2024). Block k's
+/// parameters are `module_list.k.*`, as FrEIA's SequenceINN names them.
+///
+/// # Errors
+/// No blocks, or a setting that makes no block.
+pub fn coupling_chain(
+    parameters: &Parameters,
+    dim: usize,
+    blocks: usize,
+    config: &CouplingConfig,
+) -> Result<CouplingChain, FlowError> {
+    let blocks = (0..blocks)
+        .map(|k| {
+            let scope = parameters.scope(format_args!("module_list.{k}"));
+            CouplingBlock::new(&scope, dim, config).map(Arc::new)
+        })
+        .collect::<Result<Vec<_>, _>>()?;
+    let steps = blocks.iter().map(|b| Box::new(b.clone()) as Box<dyn Bijection>).collect();
+    let size = StackSize {
+        dim,
+        hidden: config.hidden_factor * (dim - dim / 2 + config.condition),
+        condition: config.condition,
+        clamp: config.clamp as f32,
+    };
+    Ok(CouplingChain { chain: Chain::new(steps)?, blocks, size })
+}
+
+/// Coupling blocks in a row.
+pub struct CouplingChain {
+    chain: Chain,
+    blocks: Vec<Arc<CouplingBlock>>,
+    size: StackSize,
+}
+
+impl Bijection for CouplingChain {
+    fn dim(&self) -> usize {
+        self.chain.dim()
+    }
+
+    fn condition_dim(&self) -> usize {
+        self.chain.condition_dim()
+    }
+
+    fn forward(
+        &self,
+        x: &Tensor,
+        condition: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor), FlowError> {
+        self.chain.forward(x, condition)
+    }
+
+    fn inverse(
+        &self,
+        z: &Tensor,
+        condition: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor), FlowError> {
+        self.chain.inverse(z, condition)
+    }
+
+    fn trainer(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FlowTrainer>>, FlowError> {
+        let weight = self.blocks[0].w1.get();
+        if !weight.device().is_cpu() || weight.dtype() != DType::F32 {
+            return Ok(None);
+        }
+        let k = self.size.condition;
+        let code = match code {
+            Some(c) if k > 0 && c.dims().get(1) == Some(&k) => {
+                Some(c.flatten_all()?.to_vec1::<f32>()?)
+            }
+            None if k == 0 => None,
+            other => {
+                return Err(FlowError::Condition {
+                    expected: if k == 0 { "none".into() } else { format!("(P, {k})") },
+                    found: other.map_or("none".into(), |c| format!("{:?}", c.dims())),
+                    rows: 0,
+                });
+            }
+        };
+        Ok(Some(Box::new(StackTrainer {
+            blocks: self.blocks.clone(),
+            size: self.size,
+            workspace: StackWorkspace::new(self.size, self.blocks.len()),
+            code,
+            chunk: (0, 0, 0),
+            dlog_det: 0.0,
+        })))
+    }
+}
+
+struct StackTrainer {
+    blocks: Vec<Arc<CouplingBlock>>,
+    size: StackSize,
+    workspace: StackWorkspace,
+    code: Option<Vec<f32>>,
+    /// Images, first position and number of positions of the last forward.
+    chunk: (usize, usize, usize),
+    /// Sum of the log-determinants' gradients, which reaches every gain.
+    dlog_det: f64,
+}
+
+/// Parameters of a block, in the order [`weights`] reads them.
+fn parameters(b: &CouplingBlock) -> [&Weight; 7] {
+    [&b.w1, &b.b1, &b.w2, &b.b2, &b.scale, &b.offset, &b.rotation]
+}
+
+/// `g = 0.1 softplus_0.5(raw) = 0.2 ln(1 + e^(raw / 2))`.
+fn gain(raw: f32) -> f64 {
+    let half = raw as f64 / 2.0;
+    0.2 * (half.max(0.0) + (-half.abs()).exp().ln_1p())
+}
+
+fn weights<'a>(slices: &'a [&'a [f32]]) -> Vec<BlockWeights<'a>> {
+    slices
+        .chunks_exact(7)
+        .map(|s| BlockWeights {
+            w1: s[0],
+            b1: s[1],
+            w2: s[2],
+            b2: s[3],
+            affine: s[4].iter().map(|raw| gain(*raw) as f32).chain(s[5].iter().copied()).collect(),
+            rotation: s[6],
+        })
+        .collect()
+}
+
+impl StackTrainer {
+    fn tensors(&self) -> Vec<Tensor> {
+        self.blocks
+            .iter()
+            .flat_map(|b| parameters(b).map(|w| w.var().as_tensor().clone()))
+            .collect()
+    }
+}
+
+impl FlowTrainer for StackTrainer {
+    fn clear(&mut self) {
+        self.workspace.clear();
+        self.dlog_det = 0.0;
+    }
+
+    fn forward(
+        &mut self,
+        maps: &[&[f32]],
+        first: usize,
+        count: usize,
+    ) -> Result<(Vec<f32>, Vec<f32>), FlowError> {
+        let d = self.size.dim;
+        if let Some(map) = maps.iter().find(|m| m.len() < (first + count) * d) {
+            return Err(FlowError::Input { expected: d, found: vec![map.len() / d, d] });
+        }
+        self.chunk = (maps.len(), first, count);
+        let tensors = self.tensors();
+        let (workspace, code) = (&mut self.workspace, self.code.as_deref());
+        Ok(with_slices(&tensors, |slices| {
+            let weights = weights(slices);
+            let (z, mut log_det) = workspace.forward(&weights, maps, (first, count), code);
+            let gains = weights.iter().flat_map(|w| &w.affine[..d]);
+            let constant = gains.map(|g| (*g as f64).ln()).sum::<f64>() as f32;
+            log_det.iter_mut().for_each(|l| *l += constant);
+            (z, log_det)
+        })?)
+    }
+
+    fn backward(&mut self, dz: &[f32], dlog_det: &[f32]) -> Result<(), FlowError> {
+        self.dlog_det += dlog_det.iter().map(|v| *v as f64).sum::<f64>();
+        let (images, first, count) = self.chunk;
+        let tensors = self.tensors();
+        let (workspace, code) = (&mut self.workspace, self.code.as_deref());
+        with_slices(&tensors, |slices| {
+            workspace.backward(&weights(slices), images, (first, count), code, dz, dlog_det);
+        })?;
+        Ok(())
+    }
+
+    fn gradients(
+        &mut self,
+        each: &mut dyn FnMut(&Var, &[f32]) -> candle_core::Result<()>,
+    ) -> Result<(), FlowError> {
+        let d = self.size.dim;
+        let sums = self.workspace.gradients();
+        for (k, block) in self.blocks.iter().enumerate() {
+            let [w1, b1, w2, b2, affine] = sums.block(k);
+            each(block.w1.var(), w1)?;
+            each(block.b1.var(), b1)?;
+            each(block.w2.var(), w2)?;
+            each(block.b2.var(), b2)?;
+            each(block.offset.var(), &affine[d..])?;
+            let raw = block.scale.var().flatten_all()?.to_vec1::<f32>()?;
+            let through_gain: Vec<f32> = raw
+                .iter()
+                .zip(affine)
+                .map(|(raw, dgain)| {
+                    // dg/draw = 0.1 sigmoid(raw / 2), and ln g is part of every log-determinant.
+                    let slope = 0.1 / (1.0 + (-*raw as f64 / 2.0).exp());
+                    ((*dgain as f64 + self.dlog_det / gain(*raw)) * slope) as f32
+                })
+                .collect();
+            each(block.scale.var(), &through_gain)?;
+        }
+        Ok(())
+    }
+}
