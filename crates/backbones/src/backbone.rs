@@ -4,8 +4,10 @@ use crate::BackboneError;
 use candle_core::Tensor;
 
 /// One feature map that a backbone gives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Level {
+    /// The part of the network that ends with it, in timm's words, such as `blocks.4`.
+    pub name: String,
     /// Channels C.
     pub channels: usize,
     /// Pixels of the image from one position to the next.
@@ -26,7 +28,7 @@ impl Normalization {
     pub const IMAGENET: Self = Self { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 }
 
-/// A frozen map from images to feature maps.
+/// A frozen map from images to feature maps, channels-last throughout: (B, H, W, C).
 pub trait Backbone: Send + Sync {
     /// Its name, timm's where it is one of timm's.
     fn name(&self) -> &str;
@@ -43,10 +45,13 @@ pub trait Backbone: Send + Sync {
     /// Another shape; images too small for a window.
     fn extract(&self, images: &Tensor) -> Result<Vec<Tensor>, BackboneError>;
 
-    /// Height and width of each level's map for images of `height` x `width` pixels.
+    /// Height and width of each level's map for images of `height` x `width` pixels, known without
+    /// running anything.
     fn map_size(&self, height: usize, width: usize) -> Vec<(usize, usize)>;
 
-    /// Changes whenever a feature may: a hash of the architecture and all weights.
+    /// A key for caches of features, hexadecimal: it changes whenever a feature may. A hash of the
+    /// architecture, the taps, the normalization and the weights; of a filter bank its parameters
+    /// and version.
     fn fingerprint(&self) -> String;
 }
 

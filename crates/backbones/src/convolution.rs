@@ -7,8 +7,6 @@ use hgad_kernels::{Activation, Conv2d, Conv2dConfig, Padding};
 /// Reads the weights of one network.
 pub(crate) struct Reader<'a> {
     pub(crate) source: &'a dyn WeightSource,
-    /// The backbone, for errors.
-    pub(crate) kind: &'a str,
     /// Added to a batch norm's variance.
     pub(crate) epsilon: f64,
     /// TensorFlow's padding, else half the window at each side.
@@ -28,7 +26,7 @@ pub(crate) struct Shape {
 
 impl Reader<'_> {
     pub(crate) fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, BackboneError> {
-        self.source.tensor(self.kind, name, shape)
+        self.source.tensor(name, shape)
     }
 
     /// The convolution `conv` followed by the batch norm `norm`:

@@ -91,7 +91,7 @@ impl Variant {
     ) -> Result<StagedNetwork, BackboneError> {
         let last = deepest(kind, taps, &STRIDES)?;
         let hashed = Hashed::new(source);
-        let reader = Reader { source: &hashed, kind, epsilon: self.epsilon, same: self.same };
+        let reader = Reader { source: &hashed, epsilon: self.epsilon, same: self.same };
         let mut channels = scaled(32, self.width);
         let stem = Shape {
             input: 3,
@@ -104,7 +104,7 @@ impl Variant {
         let stem = Stem(reader.convolution("conv_stem", "bn1", stem)?);
         let mut stages = vec![Stage {
             blocks: vec![Box::new(stem)],
-            level: Level { channels, stride: 2 },
+            level: Level { name: "conv_stem".into(), channels, stride: 2 },
             tapped: false,
             steps: vec![(3, 2)],
         }];
@@ -130,17 +130,18 @@ impl Variant {
             let at = STRIDES[index + 1];
             // Of two stages with one stride the later gives the map.
             let tapped = taps.contains(&at) && STRIDES.get(index + 2) != Some(&at);
-            let level = Level { channels, stride: at };
+            let level = Level { name: format!("blocks.{index}"), channels, stride: at };
             let steps = if stride > 1 { vec![(kernel, stride)] } else { vec![] };
             stages.push(Stage { blocks, level, tapped, steps });
         }
-        let levels = stages.iter().filter(|s| s.tapped).map(|s| s.level).collect();
+        let levels = stages.iter().filter(|s| s.tapped).map(|s| s.level.clone()).collect();
+        let normalization = source.normalization().unwrap_or(self.normalization);
         Ok(StagedNetwork {
             name: kind.into(),
+            fingerprint: hashed.finish(kind, taps, &normalization),
             stages,
             levels,
-            normalization: source.normalization().unwrap_or(self.normalization),
-            fingerprint: hashed.finish(&format!("{kind} 1 {taps:?}")),
+            normalization,
             same: self.same,
         })
     }

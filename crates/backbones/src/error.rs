@@ -31,8 +31,14 @@ pub enum BackboneError {
         /// Strides there are.
         known: Vec<usize>,
     },
+    /// A name that is taken.
+    #[error("a backbone `{kind}` exists already; register yours under another name")]
+    Registered {
+        /// The name.
+        kind: String,
+    },
     /// A weights file lacks a tensor.
-    #[error("the weights {} have no tensor `{name}`, which {kind} needs; are they of another architecture?", path.display())]
+    #[error("the weights {} have no tensor `{name}` (found: none, expected shape {expected:?}), which {kind} needs; are these weights of another architecture{}?", path.display(), suspect(.says))]
     MissingWeight {
         /// Weights file.
         path: PathBuf,
@@ -40,9 +46,13 @@ pub enum BackboneError {
         kind: String,
         /// Tensor.
         name: String,
+        /// In the architecture.
+        expected: Vec<usize>,
+        /// The architecture that the file says it is of.
+        says: Option<String>,
     },
     /// A weights file has a tensor in another shape.
-    #[error("the weights {} have `{name}` with shape {found:?}, {kind} needs {expected:?}; are they of another architecture?", path.display())]
+    #[error("the weights {} have `{name}` with shape {found:?}, {kind} expects {expected:?}; are these weights of another architecture{}?", path.display(), suspect(.says))]
     WeightShape {
         /// Weights file.
         path: PathBuf,
@@ -54,6 +64,8 @@ pub enum BackboneError {
         found: Vec<usize>,
         /// In the architecture.
         expected: Vec<usize>,
+        /// The architecture that the file says it is of.
+        says: Option<String>,
     },
     /// A file that cannot be read as weights.
     #[error("cannot read the weights {}: {reason}", path.display())]
@@ -90,4 +102,8 @@ pub enum BackboneError {
     /// From candle.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),
+}
+
+fn suspect(says: &Option<String>) -> String {
+    says.as_ref().map(|s| format!(" (the file says `{s}`)")).unwrap_or_default()
 }

@@ -1,10 +1,11 @@
 //! Backbones by name.
 
 use crate::efficientnet::{efficientnet, lite0, mobilenetv2};
-use crate::resnet::Variant as Resnet;
+use crate::resnet::resnet;
 use crate::scattering::Scattering;
 use crate::{Backbone, BackboneError, WeightSource, WeightsFile, hub};
 use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// What a backbone is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,14 +14,16 @@ pub struct BackboneSpec {
     pub kind: String,
     /// Weights file (safetensors, timm's names); `None`: from the hub.
     pub weights: Option<PathBuf>,
-    /// Strides of the maps, ascending.
+    /// Strides of the maps; they come in ascending order.
     pub taps: Vec<usize>,
+    /// Whether the hub may be asked for weights that are not in its cache.
+    pub download: bool,
 }
 
 impl Default for BackboneSpec {
     /// The paper's.
     fn default() -> Self {
-        Self { kind: "tf_efficientnet_b6".into(), weights: None, taps: vec![16] }
+        Self { kind: "tf_efficientnet_b6".into(), weights: None, taps: vec![16], download: true }
     }
 }
 
@@ -53,49 +56,58 @@ const REGISTRY: &[(&str, Entry)] = &[
     ("tf_efficientnet_b7", network!("timm/tf_efficientnet_b7.ns_jft_in1k", efficientnet(7))),
     ("tf_efficientnet_lite0", network!("timm/tf_efficientnet_lite0.in1k", lite0())),
     ("mobilenetv2_100", network!("timm/mobilenetv2_100.ra_in1k", mobilenetv2())),
-    (
-        "resnet18",
-        network!(
-            "timm/resnet18.a1_in1k",
-            Resnet { repeats: [2, 2, 2], bottleneck: false, width: 1 }
-        ),
-    ),
-    (
-        "resnet34",
-        network!(
-            "timm/resnet34.a1_in1k",
-            Resnet { repeats: [3, 4, 6], bottleneck: false, width: 1 }
-        ),
-    ),
-    (
-        "resnet50",
-        network!(
-            "timm/resnet50.a1_in1k",
-            Resnet { repeats: [3, 4, 6], bottleneck: true, width: 1 }
-        ),
-    ),
+    ("resnet18", network!("timm/resnet18.a1_in1k", resnet([2, 2, 2]))),
+    ("resnet34", network!("timm/resnet34.a1_in1k", resnet([3, 4, 6]))),
+    ("resnet50", network!("timm/resnet50.a1_in1k", resnet([3, 4, 6]).bottleneck(1))),
     (
         "wide_resnet50_2",
-        network!(
-            "timm/wide_resnet50_2.racm_in1k",
-            Resnet { repeats: [3, 4, 6], bottleneck: true, width: 2 }
-        ),
+        network!("timm/wide_resnet50_2.racm_in1k", resnet([3, 4, 6]).bottleneck(2)),
     ),
     ("scattering", Entry::Bank(|kind, taps| Ok(Box::new(Scattering::new(kind, taps)?)))),
 ];
 
+/// Makes a backbone that another crate brings.
+pub type Constructor = Arc<dyn Fn(&BackboneSpec) -> Built + Send + Sync>;
+
+static ADDED: RwLock<Vec<(String, Constructor)>> = RwLock::new(Vec::new());
+
+/// Adds a backbone of another crate, for [`build`] to find from then on in this process.
+///
+/// # Errors
+/// A name that is taken.
+pub fn register(
+    name: &str,
+    constructor: impl Fn(&BackboneSpec) -> Built + Send + Sync + 'static,
+) -> Result<(), BackboneError> {
+    let mut added = ADDED.write().unwrap_or_else(PoisonError::into_inner);
+    if REGISTRY.iter().any(|(n, _)| *n == name) || added.iter().any(|(n, _)| n == name) {
+        return Err(BackboneError::Registered { kind: name.into() });
+    }
+    added.push((name.into(), Arc::new(constructor)));
+    Ok(())
+}
+
+fn added(kind: &str) -> Option<Constructor> {
+    let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
+    added.iter().find(|(name, _)| name == kind).map(|(_, constructor)| constructor.clone())
+}
+
 /// A line on each backbone: its name, and where its weights come from.
-pub fn known() -> impl Iterator<Item = String> {
-    REGISTRY.iter().map(|(name, entry)| match entry {
+pub fn known() -> Vec<String> {
+    let own = REGISTRY.iter().map(|(name, entry)| match entry {
         Entry::Network(repository, _) => format!("{name:<24} weights: {repository} on the hub"),
         Entry::Bank(_) => format!("{name:<24} a fixed filter bank, no weights"),
-    })
+    });
+    let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
+    own.chain(added.iter().map(|(name, _)| format!("{name:<24} registered by the program")))
+        .collect()
 }
 
 fn find(kind: &str) -> Result<&'static Entry, BackboneError> {
     REGISTRY.iter().find(|(name, _)| *name == kind).map(|(_, entry)| entry).ok_or_else(|| {
-        let known = REGISTRY.iter().map(|(n, _)| *n).collect::<Vec<_>>().join(", ");
-        BackboneError::Kind { kind: kind.into(), known }
+        let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
+        let names = REGISTRY.iter().map(|(n, _)| *n).chain(added.iter().map(|(n, _)| n.as_str()));
+        BackboneError::Kind { kind: kind.into(), known: names.collect::<Vec<_>>().join(", ") }
     })
 }
 
@@ -104,14 +116,18 @@ fn find(kind: &str) -> Result<&'static Entry, BackboneError> {
 /// # Errors
 /// An unknown name or stride; weights that cannot be had or do not fit.
 pub fn build(spec: &BackboneSpec) -> Built {
+    if let Some(constructor) = added(&spec.kind) {
+        return constructor(spec);
+    }
     match find(&spec.kind)? {
+        Entry::Bank(_) if spec.weights.is_some() => Err(no_weights(&spec.kind)),
         Entry::Bank(constructor) => constructor(&spec.kind, &spec.taps),
         Entry::Network(repository, constructor) => {
             let path = match &spec.weights {
                 Some(path) => path.clone(),
-                None => hub::fetch(&spec.kind, repository)?,
+                None => hub::fetch(&spec.kind, repository, spec.download)?,
             };
-            constructor(&spec.kind, &spec.taps, &WeightsFile::open(&path)?)
+            constructor(&spec.kind, &spec.taps, &WeightsFile::open(&path, &spec.kind)?)
         }
     }
 }
@@ -123,10 +139,11 @@ pub fn build(spec: &BackboneSpec) -> Built {
 pub fn build_from(kind: &str, taps: &[usize], source: &dyn WeightSource) -> Built {
     match find(kind)? {
         Entry::Network(_, constructor) => constructor(kind, taps, source),
-        Entry::Bank(_) => Err(BackboneError::Setting {
-            key: "backbone.weights",
-            value: kind.into(),
-            why: "a filter bank takes no weights",
-        }),
+        Entry::Bank(_) => Err(no_weights(kind)),
     }
+}
+
+fn no_weights(kind: &str) -> BackboneError {
+    let why = "a filter bank takes no weights; leave backbone.weights empty";
+    BackboneError::Setting { key: "backbone.kind", value: kind.into(), why }
 }

@@ -14,15 +14,20 @@ const STRIDES: [usize; 4] = [2, 4, 8, 16];
 /// A member of the family.
 pub(crate) struct Variant {
     /// Blocks in each of the first three layers.
-    pub(crate) repeats: [usize; 3],
-    /// Three convolutions a block with four times wider output, else two.
-    pub(crate) bottleneck: bool,
-    /// Width inside a bottleneck in multiples of 64 a stage.
-    pub(crate) width: usize,
+    repeats: [usize; 3],
+    /// Width inside a bottleneck in multiples of 64 a stage; `None`: two plain convolutions.
+    bottleneck: Option<usize>,
+}
+
+/// Blocks of two 3x3 convolutions, so many in each of the first three layers.
+pub(crate) fn resnet(repeats: [usize; 3]) -> Variant {
+    Variant { repeats, bottleneck: None }
 }
 
 struct Residual {
-    convolutions: Vec<Conv2d>,
+    before: Vec<Conv2d>,
+    /// Its epilogue adds the shortcut, then rectifies.
+    last: Conv2d,
     shortcut: Option<Conv2d>,
 }
 
@@ -33,11 +38,10 @@ impl Block for Residual {
             None => x.clone(),
         };
         let mut y = x.clone();
-        let (last, before) = self.convolutions.split_last().expect("a block has convolutions");
-        for conv in before {
+        for conv in &self.before {
             y = conv.forward(&y, None)?;
         }
-        Ok(last.forward(&y, Some(&shortcut))?)
+        Ok(self.last.forward(&y, Some(&shortcut))?)
     }
 }
 
@@ -50,6 +54,12 @@ impl Block for Pool {
 }
 
 impl Variant {
+    /// Blocks of three convolutions instead, `width` times 64 channels inside and four times the
+    /// plain width after.
+    pub(crate) fn bottleneck(self, width: usize) -> Self {
+        Self { bottleneck: Some(width), ..self }
+    }
+
     pub(crate) fn build(
         self,
         kind: &str,
@@ -58,7 +68,7 @@ impl Variant {
     ) -> Result<StagedNetwork, BackboneError> {
         let last = deepest(kind, taps, &STRIDES)?;
         let hashed = Hashed::new(source);
-        let reader = Reader { source: &hashed, kind, epsilon: 1e-5, same: false };
+        let reader = Reader { source: &hashed, epsilon: 1e-5, same: false };
         let shape = |input, output, kernel, stride, activation| Shape {
             input,
             output,
@@ -71,14 +81,14 @@ impl Variant {
         let stem = reader.convolution("conv1", "bn1", shape(3, 64, 7, 2, relu))?;
         let mut stages = vec![Stage {
             blocks: vec![Box::new(Stem(stem)), Box::new(Pool)],
-            level: Level { channels: 64, stride: 2 },
+            level: Level { name: "conv1".into(), channels: 64, stride: 2 },
             tapped: false,
             steps: vec![(7, 2), (3, 2)],
         }];
         let mut input = 64;
         for (index, repeats) in self.repeats.into_iter().enumerate().take(last) {
             let planes = 64 << index;
-            let output = if self.bottleneck { planes * 4 } else { planes };
+            let output = if self.bottleneck.is_some() { planes * 4 } else { planes };
             let mut blocks: Vec<Box<dyn Block>> = Vec::with_capacity(repeats);
             let entry = if index == 0 { 1 } else { 2 };
             for r in 0..repeats {
@@ -87,18 +97,14 @@ impl Variant {
                 let conv = |n: usize, s| {
                     reader.convolution(&format!("{name}.conv{n}"), &format!("{name}.bn{n}"), s)
                 };
-                let convolutions = if self.bottleneck {
-                    let inner = planes * self.width;
-                    vec![
-                        conv(1, shape(input, inner, 1, 1, relu))?,
-                        conv(2, shape(inner, inner, 3, stride, relu))?,
-                        conv(3, shape(inner, output, 1, 1, relu))?,
-                    ]
+                let (before, last) = if let Some(width) = self.bottleneck {
+                    let inner = planes * width;
+                    let first = conv(1, shape(input, inner, 1, 1, relu))?;
+                    let middle = conv(2, shape(inner, inner, 3, stride, relu))?;
+                    (vec![first, middle], conv(3, shape(inner, output, 1, 1, relu))?)
                 } else {
-                    vec![
-                        conv(1, shape(input, planes, 3, stride, relu))?,
-                        conv(2, shape(planes, planes, 3, 1, relu))?,
-                    ]
+                    let first = conv(1, shape(input, planes, 3, stride, relu))?;
+                    (vec![first], conv(2, shape(planes, planes, 3, 1, relu))?)
                 };
                 let shortcut = if stride != 1 || input != output {
                     let (conv, norm) =
@@ -111,24 +117,25 @@ impl Variant {
                 } else {
                     None
                 };
-                blocks.push(Box::new(Residual { convolutions, shortcut }));
+                blocks.push(Box::new(Residual { before, last, shortcut }));
                 input = output;
             }
             let at = STRIDES[index + 1];
             stages.push(Stage {
                 blocks,
-                level: Level { channels: output, stride: at },
+                level: Level { name: format!("layer{}", index + 1), channels: output, stride: at },
                 tapped: taps.contains(&at),
                 steps: if entry > 1 { vec![(3, entry)] } else { vec![] },
             });
         }
-        let levels = stages.iter().filter(|s| s.tapped).map(|s| s.level).collect();
+        let levels = stages.iter().filter(|s| s.tapped).map(|s| s.level.clone()).collect();
+        let normalization = source.normalization().unwrap_or(Normalization::IMAGENET);
         Ok(StagedNetwork {
             name: kind.into(),
+            fingerprint: hashed.finish(kind, taps, &normalization),
             stages,
             levels,
-            normalization: source.normalization().unwrap_or(Normalization::IMAGENET),
-            fingerprint: hashed.finish(&format!("{kind} 1 {taps:?}")),
+            normalization,
             same: false,
         })
     }

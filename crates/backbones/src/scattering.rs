@@ -1,7 +1,9 @@
 //! A wavelet scattering bank: features without weights.
 
 use crate::backbone::check_images;
-use crate::gabor::{Morlet, Plane};
+use crate::morlet::{Morlet, RADIUS};
+use crate::plane::Plane;
+use crate::stages::require_taps;
 use crate::{Backbone, BackboneError, Level, Normalization};
 use candle_core::{Device, Tensor};
 use rayon::prelude::*;
@@ -10,25 +12,35 @@ use rayon::prelude::*;
 const SCALES: usize = 3;
 /// Directions over half a turn.
 const ANGLES: usize = 6;
-/// Pixels from one position to the next.
-const STRIDE: usize = 1 << SCALES;
-/// Below this a modulus counts as silence.
-const SILENCE: f32 = 0.01;
+/// Strides that maps can have.
+const STRIDES: [usize; 3] = [4, 8, 16];
+/// Octaves of the two filters of an order-2 path.
+const PAIRS: [(usize, usize); 3] = [(0, 1), (0, 2), (1, 2)];
+/// Below this a modulus counts as silence: about one grey level of 255.
+const SILENCE: f32 = 0.02;
+/// Deviation of the envelope in pixels and frequency in radians a pixel, at an octave's resolution.
+const ENVELOPE: (f64, f64) = (1.4, 2.1);
+/// Raise it when features change.
+const VERSION: u32 = 2;
 
-/// Wavelet scattering (Mallat, 2012; Bruna and Mallat, PAMI 2013) to order 2 on luma, colour by
-/// averages and first-order energies, at stride 8. For each position, 69 channels:
+/// Wavelet scattering (Mallat, Comm. Pure Appl. Math. 2012; Bruna and Mallat, PAMI 2013) to order
+/// 2 on luma Y, and colour by averages and first-order energies of two opponent channels
+/// U = red - green and V = (red + green) / 2 - blue, at stride 4, 8 or 16. For each position, 69
+/// channels, `psi` an octave's wavelet in one direction:
 ///
 /// | channels | what |
 /// |---|---|
-/// | 3 | means of luma and of two colour differences (red - green, yellow - blue) |
-/// | 18 | order 1: means of `|Y * psi|`, 3 octaves x 6 directions |
-/// | 18 | peaks: maxima of the same over the position's block, which thin lines raise |
-/// | 12 | colour: means of `|U * psi|` and `|V * psi|`, 2 octaves x 3 directions |
-/// | 18 | order 2: `||Y * psi1| * psi2|` for the 3 pairs of octaves and 6 relative directions (mean over the first), divided by the first order |
+/// | 1 | average of Y |
+/// | 2 | averages of U and V |
+/// | 18 | order 1: averages of `|Y * psi|`, 3 octaves x 6 directions |
+/// | 18 | peaks: maxima of the same over the position's own square, which thin lines raise |
+/// | 12 | colour: averages of `|U * psi|`, then of `|V * psi|`, 2 coarser octaves x 3 directions |
+/// | 18 | order 2: averages of `||Y * psi1| * psi2|` over those of their parent `|Y * psi1|`, for 3 pairs of octaves x 6 directions of psi2 relative to psi1, meant over the direction of psi1 |
 ///
-/// Energies are compressed by `ln(0.01 + x)`, and each group shifted and scaled by fixed numbers to
-/// about zero mean and unit spread on everyday images. Wavelets are Morlet with a Gaussian envelope
-/// of 1.4 pixels and frequency 2.1 radians a pixel at the octave's resolution.
+/// Averages are binomial low-passes one octave after another. Energies are compressed by
+/// `ln(0.02 + x)`, and each octave's group is shifted and scaled by fixed numbers to about zero mean
+/// and unit spread on photographs of objects and surfaces. Wavelets are Morlet, their envelope
+/// Gaussian of 1.4 pixels, their frequency 2.1 radians a pixel at the resolution of their octave.
 pub struct Scattering {
     name: String,
     levels: Vec<Level>,
@@ -36,120 +48,160 @@ pub struct Scattering {
 }
 
 impl Scattering {
-    /// The bank; `taps` must be its one stride, 8.
+    /// The bank with a map at each stride of `taps`, among 4, 8 and 16.
     ///
     /// # Errors
-    /// Another stride.
+    /// Another stride, or none.
     pub fn new(name: &str, taps: &[usize]) -> Result<Self, BackboneError> {
-        if let Some(&stride) = taps.iter().find(|t| **t != STRIDE) {
-            return Err(BackboneError::Tap { kind: name.into(), stride, known: vec![STRIDE] });
+        require_taps(taps)?;
+        if let Some(&stride) = taps.iter().find(|t| !STRIDES.contains(t)) {
+            let known = STRIDES.to_vec();
+            return Err(BackboneError::Tap { kind: name.into(), stride, known });
         }
-        let wavelets = (0..ANGLES)
-            .map(|a| Morlet::new(1.4, 2.1, std::f64::consts::PI * a as f64 / ANGLES as f64))
-            .collect();
-        let levels = vec![Level { channels: GROUPS.iter().map(|g| g.count).sum(), stride: STRIDE }];
-        Ok(Self { name: name.into(), levels, wavelets })
+        let direction = |a: usize| std::f64::consts::PI * a as f64 / ANGLES as f64;
+        let wavelets =
+            (0..ANGLES).map(|a| Morlet::new(ENVELOPE.0, ENVELOPE.1, direction(a))).collect();
+        let channels = GROUPS.iter().map(|g| g.count).sum();
+        let tapped = STRIDES.into_iter().filter(|s| taps.contains(s));
+        let level = |stride| Level { name: format!("scattering.{stride}"), channels, stride };
+        Ok(Self { name: name.into(), levels: tapped.map(level).collect(), wavelets })
     }
 
-    /// Moduli of all directions.
+    /// Moduli in every `step`th direction.
     fn moduli(&self, plane: &Plane, step: usize) -> Vec<Plane> {
         let smooth = self.wavelets[0].smooth(plane);
-        self.wavelets.iter().step_by(step).map(|w| w.modulus(plane, &smooth)).collect()
+        self.wavelets.par_iter().step_by(step).map(|w| w.modulus(plane, &smooth)).collect()
     }
 
-    /// Channels of one image (H, W, 3), each a plane of positions, in the documented order.
-    fn channels(&self, pixels: &[f32], height: usize, width: usize) -> Vec<Plane> {
-        let plane = |f: fn(&[f32]) -> f32| Plane {
-            height,
-            width,
-            values: pixels.chunks_exact(3).map(f).collect(),
+    /// All moduli of one image (H, W, 3).
+    fn transform(&self, pixels: &[f32], height: usize, width: usize) -> Transformed {
+        let plane = |f: fn(&[f32]) -> f32| {
+            let values = pixels.chunks_exact(3).map(f).collect();
+            octaves(Plane { height, width, values })
         };
         let luma = plane(|p| 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2]);
-        let colours = [plane(|p| p[0] - p[1]), plane(|p| 0.5 * (p[0] + p[1]) - p[2])];
-        let mut means = vec![luma.blocks(STRIDE)];
-        means.extend(colours.iter().map(|c| c.blocks(STRIDE)));
+        let opponents = [plane(|p| p[0] - p[1]), plane(|p| 0.5 * (p[0] + p[1]) - p[2])];
+        let first: Vec<Vec<Plane>> = luma.iter().map(|y| self.moduli(y, 1)).collect();
+        let second = PAIRS
+            .iter()
+            .map(|&(from, to)| {
+                let of = |parent: &Plane| self.moduli(&parent.reduced(to - from), 1);
+                first[from].par_iter().map(of).collect()
+            })
+            .collect();
+        let colour = opponents
+            .iter()
+            .flat_map(|octaves| octaves[1..].iter().map(|c| self.moduli(c, 2)))
+            .collect();
+        let [u, v] = opponents;
+        Transformed {
+            averages: [luma, u, v].map(|[_, _, coarsest]| coarsest),
+            first,
+            colour,
+            second,
+        }
+    }
+}
 
-        let (mut first, mut peaks) = (Vec::new(), Vec::new());
-        let mut second = vec![Vec::new(); SCALES * (SCALES - 1) / 2];
-        let mut at_scale = luma;
-        // Moduli of finer octaves, brought down to the resolution of the current one.
-        let mut finer: Vec<Vec<Plane>> = Vec::new();
-        for scale in 0..SCALES {
-            let block = STRIDE >> scale;
-            for (from, moduli) in finer.iter().enumerate() {
-                // Pairs in order: (0, 1), (0, 2), (1, 2).
-                second[from + scale - 1] = self.relative(moduli, block, &first[from * ANGLES..]);
-            }
-            let moduli = self.moduli(&at_scale, 1);
-            first.extend(moduli.iter().map(|m| m.blocks(block)));
-            peaks.extend(moduli.iter().map(|m| m.peaks(block)));
-            finer.push(moduli);
-            if scale + 1 < SCALES {
-                at_scale = at_scale.halved();
-                finer.iter_mut().flatten().for_each(|m| *m = m.halved());
-            }
+/// `plane` at the resolution of each octave.
+fn octaves(plane: Plane) -> [Plane; SCALES] {
+    let half = plane.halved();
+    let quarter = half.halved();
+    [plane, half, quarter]
+}
+
+struct Transformed {
+    /// Y, U and V at the coarsest octave's resolution.
+    averages: [Plane; 3],
+    /// By octave and direction.
+    first: Vec<Vec<Plane>>,
+    /// By opponent channel and octave, then direction.
+    colour: Vec<Vec<Plane>>,
+    /// By pair of octaves, direction of the first filter, direction of the second.
+    second: Vec<Vec<Vec<Plane>>>,
+}
+
+impl Transformed {
+    /// The channels at a stride of `1 << octaves` pixels, in the documented order.
+    fn channels(&self, octaves: usize) -> Vec<Plane> {
+        let mut out: Vec<Plane> =
+            self.averages.iter().map(|p| p.reduced(octaves + 1 - SCALES)).collect();
+        let first: Vec<Vec<Plane>> = self
+            .first
+            .iter()
+            .enumerate()
+            .map(|(scale, moduli)| moduli.par_iter().map(|m| m.reduced(octaves - scale)).collect())
+            .collect();
+        out.extend(first.iter().flatten().cloned());
+        for (scale, moduli) in self.first.iter().enumerate() {
+            out.par_extend(moduli.par_iter().map(|m| m.peaks(octaves - scale)));
         }
-        let mut colour = Vec::new();
-        for plane in &colours {
-            let mut at_scale = plane.halved();
-            for scale in 1..SCALES {
-                let block = STRIDE >> scale;
-                colour.extend(self.moduli(&at_scale, 2).iter().map(|m| m.blocks(block)));
-                at_scale = at_scale.halved();
-            }
+        for (i, moduli) in self.colour.iter().enumerate() {
+            let scale = 1 + i % (SCALES - 1);
+            out.extend(moduli.iter().map(|m| m.reduced(octaves - scale)));
         }
-        let groups = [means, first, peaks, colour, second.concat()];
-        let mut out = Vec::new();
-        for (group, planes) in GROUPS.iter().zip(groups) {
-            out.extend(planes.into_iter().map(|mut p| {
-                p.values.iter_mut().for_each(|v| *v = group.apply(*v));
-                p
-            }));
+        for (&(from, to), moduli) in PAIRS.iter().zip(&self.second) {
+            let relative = |turn: usize| {
+                let mut sum = vec![0.0; first[from][0].values.len()];
+                for (a, parent) in first[from].iter().enumerate() {
+                    let child = moduli[a][(a + turn) % ANGLES].reduced(octaves - to);
+                    for ((s, c), p) in sum.iter_mut().zip(&child.values).zip(&parent.values) {
+                        *s += c / ((p + SILENCE) * ANGLES as f32);
+                    }
+                }
+                Plane { values: sum, ..first[from][0] }
+            };
+            out.par_extend((0..ANGLES).into_par_iter().map(relative));
+        }
+        let groups = GROUPS.iter().flat_map(|g| std::iter::repeat_n(g, g.count));
+        for (plane, group) in out.iter_mut().zip(groups) {
+            plane.values.iter_mut().for_each(|v| *v = group.apply(*v));
         }
         out
-    }
-
-    /// Second order of one pair of octaves by relative direction, normalized by its first order.
-    fn relative(&self, moduli: &[Plane], block: usize, parents: &[Plane]) -> Vec<Plane> {
-        let mut sums: Vec<Option<Plane>> = vec![None; ANGLES];
-        for (a, modulus) in moduli.iter().enumerate() {
-            for (b, second) in self.moduli(modulus, 1).iter().enumerate() {
-                let mut mean = second.blocks(block);
-                for (v, parent) in mean.values.iter_mut().zip(&parents[a].values) {
-                    *v /= (parent + SILENCE) * ANGLES as f32;
-                }
-                match &mut sums[(b + ANGLES - a) % ANGLES] {
-                    Some(sum) => sum.values.iter_mut().zip(&mean.values).for_each(|(s, v)| *s += v),
-                    none => *none = Some(mean),
-                }
-            }
-        }
-        sums.into_iter().flatten().collect()
     }
 }
 
 /// Channels that are compressed and scaled alike.
 struct Group {
     count: usize,
-    log: bool,
-    shift: f32,
-    scale: f32,
+    compressed: bool,
+    mean: f32,
+    deviation: f32,
 }
 
 impl Group {
+    const fn average(count: usize, mean: f32, deviation: f32) -> Self {
+        Self { count, compressed: false, mean, deviation }
+    }
+
+    const fn energy(count: usize, mean: f32, deviation: f32) -> Self {
+        Self { count, compressed: true, mean, deviation }
+    }
+
     fn apply(&self, v: f32) -> f32 {
-        let v = if self.log { (v + SILENCE).ln() } else { v };
-        (v - self.shift) * self.scale
+        let v = if self.compressed { (v + SILENCE).ln() } else { v };
+        (v - self.mean) / self.deviation
     }
 }
 
-/// In the documented order.
-const GROUPS: [Group; 5] = [
-    Group { count: 3, log: false, shift: 0.0, scale: 1.0 },
-    Group { count: 18, log: true, shift: -2.5, scale: 1.0 },
-    Group { count: 18, log: true, shift: -1.7, scale: 1.0 },
-    Group { count: 12, log: true, shift: -3.5, scale: 1.0 },
-    Group { count: 18, log: true, shift: -2.0, scale: 3.0 },
+/// In the documented order; from the normal images of five classes of objects and surfaces, wider
+/// for colour, of which those have little.
+const GROUPS: [Group; 15] = [
+    Group::average(1, 0.4, 1.1),
+    Group::average(2, -0.2, 0.3),
+    Group::energy(ANGLES, -3.2, 0.6),
+    Group::energy(ANGLES, -3.2, 0.7),
+    Group::energy(ANGLES, -3.1, 0.8),
+    Group::energy(ANGLES, -2.8, 0.9),
+    Group::energy(ANGLES, -2.9, 0.9),
+    Group::energy(ANGLES, -3.0, 0.8),
+    Group::energy(ANGLES / 2, -3.7, 0.4),
+    Group::energy(ANGLES / 2, -3.7, 0.4),
+    Group::energy(ANGLES / 2, -3.7, 0.4),
+    Group::energy(ANGLES / 2, -3.7, 0.4),
+    Group::energy(ANGLES, -3.0, 0.5),
+    Group::energy(ANGLES, -3.0, 0.5),
+    Group::energy(ANGLES, -3.0, 0.5),
 ];
 
 impl Backbone for Scattering {
@@ -168,32 +220,43 @@ impl Backbone for Scattering {
     fn extract(&self, images: &Tensor) -> Result<Vec<Tensor>, BackboneError> {
         check_images(images)?;
         let (b, h, w, _) = images.dims4()?;
-        if h.min(w) < 6 * STRIDE {
-            let why = "the filter bank needs images of at least 48 pixels a side; use fewer levels or a larger data.img_size";
+        if h.min(w) >> (SCALES - 1) <= RADIUS {
+            let why = "the filter bank needs images of at least 20 pixels a side; use fewer levels (backbone.pyramid) or a larger data.img_size";
             return Err(BackboneError::Setting { key: "pyramid", value: format!("{h}x{w}"), why });
         }
-        let pixels = images.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
-        let channels = self.levels[0].channels;
-        let (height, width) = (h / STRIDE, w / STRIDE);
-        let mut out = vec![0.0; b * height * width * channels];
-        out.par_chunks_mut(height * width * channels).zip(pixels.par_chunks(h * w * 3)).for_each(
-            |(out, pixels)| {
-                for (c, plane) in self.channels(pixels, h, w).iter().enumerate() {
-                    for (position, v) in out.chunks_exact_mut(channels).zip(&plane.values) {
-                        position[c] = *v;
+        let host = images.to_device(&Device::Cpu)?.to_dtype(candle_core::DType::F32)?;
+        let pixels = host.flatten_all()?.to_vec1::<f32>()?;
+        let transformed: Vec<Transformed> =
+            pixels.par_chunks(h * w * 3).map(|p| self.transform(p, h, w)).collect();
+        let sizes = self.map_size(h, w);
+        self.levels
+            .iter()
+            .zip(sizes)
+            .map(|(level, (height, width))| {
+                let n = level.channels;
+                let mut out = vec![0.0; b * height * width * n];
+                let tasks = out.par_chunks_mut(height * width * n).zip(&transformed);
+                tasks.for_each(|(out, image)| {
+                    let planes = image.channels(level.stride.ilog2() as usize);
+                    for (c, plane) in planes.iter().enumerate() {
+                        let positions = out.chunks_exact_mut(n).zip(&plane.values);
+                        positions.for_each(|(position, v)| position[c] = *v);
                     }
-                }
-            },
-        );
-        let map = Tensor::from_vec(out, (b, height, width, channels), &Device::Cpu)?;
-        Ok(vec![map.to_device(images.device())?])
+                });
+                let map = Tensor::from_vec(out, (b, height, width, n), &Device::Cpu)?;
+                Ok(map.to_dtype(images.dtype())?.to_device(images.device())?)
+            })
+            .collect()
     }
 
     fn map_size(&self, height: usize, width: usize) -> Vec<(usize, usize)> {
-        vec![(height / STRIDE, width / STRIDE)]
+        let after = |side: usize, stride: usize| (side / stride).max(1);
+        self.levels.iter().map(|l| (after(height, l.stride), after(width, l.stride))).collect()
     }
 
     fn fingerprint(&self) -> String {
-        blake3::hash(b"hgad scattering bank 1").to_hex().to_string()
+        let strides: Vec<usize> = self.levels.iter().map(|l| l.stride).collect();
+        let parameters = (VERSION, SCALES, ANGLES, SILENCE, ENVELOPE, strides);
+        blake3::hash(format!("scattering {parameters:?}").as_bytes()).to_hex().to_string()
     }
 }

@@ -78,22 +78,35 @@ impl Backbone for StagedNetwork {
     }
 }
 
-/// The last of `strides` that is needed for `taps`; refuses taps that are not among them.
+/// The last of `strides` that is needed for `taps`; refuses taps that are not among them, and none.
 pub(crate) fn deepest(
     kind: &str,
     taps: &[usize],
     strides: &[usize],
 ) -> Result<usize, BackboneError> {
+    require_taps(taps)?;
     let mut last = 0;
     for tap in taps {
-        match strides.iter().rposition(|s| s == tap) {
+        match strides.iter().rposition(|s| s == tap && *s >= SHALLOWEST) {
             Some(i) => last = last.max(i),
             None => {
-                let mut known: Vec<usize> = strides.iter().copied().filter(|s| *s >= 4).collect();
+                let mut known: Vec<usize> =
+                    strides.iter().copied().filter(|s| *s >= SHALLOWEST).collect();
                 known.dedup();
                 return Err(BackboneError::Tap { kind: kind.into(), stride: *tap, known });
             }
         }
     }
     Ok(last)
+}
+
+/// The stride of the first map that networks give out; stems hold no features yet.
+const SHALLOWEST: usize = 4;
+
+pub(crate) fn require_taps(taps: &[usize]) -> Result<(), BackboneError> {
+    if taps.is_empty() {
+        let why = "give at least one stride, such as [16]";
+        return Err(BackboneError::Setting { key: "backbone.taps", value: "[]".into(), why });
+    }
+    Ok(())
 }
