@@ -37,36 +37,9 @@ pub enum BackboneError {
         /// The name.
         kind: String,
     },
-    /// A weights file lacks a tensor.
-    #[error("the weights {} have no tensor `{name}` (found: none, expected shape {expected:?}), which {kind} needs; are these weights of another architecture{}?", path.display(), suspect(.says))]
-    MissingWeight {
-        /// Weights file.
-        path: PathBuf,
-        /// Backbone.
-        kind: String,
-        /// Tensor.
-        name: String,
-        /// In the architecture.
-        expected: Vec<usize>,
-        /// The architecture that the file says it is of.
-        says: Option<String>,
-    },
-    /// A weights file has a tensor in another shape.
-    #[error("the weights {} have `{name}` with shape {found:?}, {kind} expects {expected:?}; are these weights of another architecture{}?", path.display(), suspect(.says))]
-    WeightShape {
-        /// Weights file.
-        path: PathBuf,
-        /// Backbone.
-        kind: String,
-        /// Tensor.
-        name: String,
-        /// In the file.
-        found: Vec<usize>,
-        /// In the architecture.
-        expected: Vec<usize>,
-        /// The architecture that the file says it is of.
-        says: Option<String>,
-    },
+    /// A weights file lacks a tensor, or has it in another shape.
+    #[error(transparent)]
+    Weight(#[from] Box<WeightMismatch>),
     /// A file that cannot be read as weights.
     #[error("cannot read the weights {}: {reason}", path.display())]
     WeightsFile {
@@ -104,6 +77,38 @@ pub enum BackboneError {
     Tensor(#[from] candle_core::Error),
 }
 
-fn suspect(says: &Option<String>) -> String {
-    says.as_ref().map(|s| format!(" (the file says `{s}`)")).unwrap_or_default()
+/// A tensor that a backbone needs and a weights file does not hold.
+#[derive(Debug, thiserror::Error)]
+#[error("the weights {} {}; are these weights of another architecture{}?", path.display(), self.difference(), self.suspect())]
+pub struct WeightMismatch {
+    /// Weights file.
+    pub path: PathBuf,
+    /// Backbone.
+    pub kind: String,
+    /// Tensor.
+    pub name: String,
+    /// Shape in the file; `None`: the file has no such tensor.
+    pub found: Option<Vec<usize>>,
+    /// Shape in the architecture.
+    pub expected: Vec<usize>,
+    /// The architecture in the file's metadata, where it is another one.
+    pub stated: Option<String>,
+}
+
+impl WeightMismatch {
+    fn difference(&self) -> String {
+        let Self { kind, name, found, expected, .. } = self;
+        match found {
+            None => {
+                format!("have no tensor `{name}`, which {kind} expects with shape {expected:?}")
+            }
+            Some(found) => {
+                format!("have `{name}` with shape {found:?}, {kind} expects {expected:?}")
+            }
+        }
+    }
+
+    fn suspect(&self) -> String {
+        self.stated.as_ref().map(|s| format!(" (the file says `{s}`)")).unwrap_or_default()
+    }
 }

@@ -24,7 +24,7 @@ mod stages;
 mod weights;
 
 pub use backbone::{Backbone, Level, Normalization};
-pub use error::BackboneError;
+pub use error::{BackboneError, WeightMismatch};
 pub use pyramid::{extract_pyramid, map_sizes};
 pub use registry::{BackboneSpec, Constructor, build, build_from, known, register};
 pub use scattering::Scattering;

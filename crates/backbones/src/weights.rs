@@ -1,6 +1,6 @@
 //! Where the weights of a network come from.
 
-use crate::{BackboneError, Normalization};
+use crate::{BackboneError, Normalization, WeightMismatch};
 use candle_core::{DType, Device, Tensor};
 use safetensors::tensor::{Metadata, SafeTensors};
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ impl WeightsFile {
     }
 
     /// The architecture in the metadata, where it is another one.
-    fn says(&self) -> Option<String> {
+    fn stated(&self) -> Option<String> {
         let stated = self.header.metadata().as_ref()?.get("architecture")?;
         Some(stated.clone()).filter(|s| *s != self.kind)
     }
@@ -96,25 +96,17 @@ fn parse_channels(text: &str) -> Option<[f32; 3]> {
 
 impl WeightSource for WeightsFile {
     fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor, BackboneError> {
-        let Some(info) = self.header.info(name) else {
-            return Err(BackboneError::MissingWeight {
+        let info = self.header.info(name).filter(|info| info.shape == shape);
+        let Some(info) = info else {
+            return Err(BackboneError::Weight(Box::new(WeightMismatch {
                 path: self.path.clone(),
                 kind: self.kind.clone(),
                 name: name.into(),
+                found: self.header.info(name).map(|info| info.shape.clone()),
                 expected: shape.to_vec(),
-                says: self.says(),
-            });
+                stated: self.stated(),
+            })));
         };
-        if info.shape != shape {
-            return Err(BackboneError::WeightShape {
-                path: self.path.clone(),
-                kind: self.kind.clone(),
-                name: name.into(),
-                found: info.shape.clone(),
-                expected: shape.to_vec(),
-                says: self.says(),
-            });
-        }
         let fail = |e| BackboneError::WeightsFile {
             path: self.path.clone(),
             reason: format!("`{name}` has numbers of type {:?} ({e})", info.dtype),

@@ -120,10 +120,14 @@ fn low_contrast_stains_of_luma_and_of_colour_are_seen() {
     let middle = |y: usize, x: usize| (4..8).contains(&y) && (4..8).contains(&x);
     let (near, far) = near_and_far(|y, x| [0.2 * blob(y, x); 3], middle);
     assert!(near > 0.1 && near > 5.0 * far, "luma: near {near}, far {far}");
-    // Of equal luma: only the colour tells.
-    let tint = |y, x| [0.2 * blob(y, x), -0.2 * 0.299 / 0.587 * blob(y, x), 0.0];
-    let (near, far) = near_and_far(tint, middle);
-    assert!(near > 0.1 && near > 5.0 * far, "colour: near {near}, far {far}");
+    // Of equal luma, and each seen by one opponent channel alone.
+    for (name, [r, g, b]) in
+        [("red and green", [0.2, -0.11056, 0.04472]), ("blue", [0.025, 0.025, -0.1943])]
+    {
+        let tint = |y, x| [r * blob(y, x), g * blob(y, x), b * blob(y, x)];
+        let (near, far) = near_and_far(tint, middle);
+        assert!(near > 0.1 && near > 5.0 * far, "{name}: near {near}, far {far}");
+    }
 }
 
 #[test]
@@ -161,6 +165,23 @@ fn order_two_sees_what_order_one_does_not() {
     let d = (a[0].mean((1, 2)).unwrap() - b[0].mean((1, 2)).unwrap()).unwrap().abs().unwrap();
     let second = common::flat(&d.narrow(1, 51, 18).unwrap());
     assert!(second.iter().cloned().fold(0.0, f32::max) > 0.5, "{second:?}");
+}
+
+#[test]
+fn order_two_turns_with_the_image() {
+    let pixel = |y: usize, x: usize| {
+        let (y, x) = (y as f32, x as f32);
+        [(x * 2.0 + y * 0.5).sin() * (1.0 + (y * 0.8 - x * 0.3).cos()) * 0.4; 3]
+    };
+    let upright = bank().extract(&image(pixel)).unwrap().remove(0);
+    let turned = bank().extract(&image(|y, x| pixel(x, SIDE - 1 - y))).unwrap().remove(0);
+    let d = (upright.mean((1, 2)).unwrap() - turned.mean((1, 2)).unwrap()).unwrap();
+    let worst = |from: usize, count: usize| {
+        let d = common::flat(&d.narrow(1, from, count).unwrap());
+        d.iter().fold(0f32, |m, v| m.max(v.abs()))
+    };
+    assert!(worst(51, 18) < 0.01, "relative directions: {}", worst(51, 18));
+    assert!(worst(3, 18) > 0.5, "absolute directions: {}", worst(3, 18));
 }
 
 #[test]

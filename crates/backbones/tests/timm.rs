@@ -4,7 +4,7 @@ mod common;
 
 use candle_core::Device;
 use common::{Formula, asset, channels_last, images, relative};
-use hgad_backbones::{Backbone, BackboneSpec, build, build_from};
+use hgad_backbones::{BackboneSpec, build, build_from};
 use std::path::Path;
 
 fn check(name: &str, file: &Path) {

@@ -29,7 +29,8 @@ pub struct ModelHeader {
 /// I/O.
 pub fn save(path: &Path, model: &Model, header: &ModelHeader) -> Result<(), ExperimentError> {
     let json = serde_json::to_string(header).unwrap_or_default();
-    let metadata = [("format".to_string(), "hgad-model-1".to_string()), ("model".into(), json)];
+    // One key alone: several come in any order, and the same seed must give the same bytes.
+    let metadata = [("hgad-model-1".to_string(), json)];
     tensor_file::write(path, &tensor_file::entries(model.state())?, metadata.into())
 }
 
@@ -40,7 +41,7 @@ pub fn save(path: &Path, model: &Model, header: &ModelHeader) -> Result<(), Expe
 pub fn load(path: &Path, device: &Device) -> Result<(Model, ModelHeader), ExperimentError> {
     let (tensors, metadata) = tensor_file::read(path)?;
     let wrong = |reason: String| ExperimentError::File { path: path.into(), reason };
-    let json = metadata.get("model").ok_or_else(|| {
+    let json = metadata.get("hgad-model-1").ok_or_else(|| {
         wrong("it has no model description; is it a model of this program?".into())
     })?;
     let header: ModelHeader = serde_json::from_str(json).map_err(|e| {

@@ -131,7 +131,8 @@ impl<'a> Trainer<'a> {
                     chunk: train.chunk,
                     device: self.model.device(),
                 };
-                let losses = of_level.run(&batch, &mut self.optimizers[index], rate, &self.settings)?;
+                let losses =
+                    of_level.run(&batch, &mut self.optimizers[index], rate, &self.settings)?;
                 if !losses.total.is_finite() {
                     return Err(ExperimentError::Diverged {
                         value: losses.total,

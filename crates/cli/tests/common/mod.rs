@@ -1,0 +1,87 @@
+//! Runs the program in a folder of its own.
+#![allow(dead_code)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder with a cache and runs of its own.
+pub struct Place(tempfile::TempDir);
+
+/// Settings that make the demo a matter of a second.
+pub const SMALL: &[&str] = &[
+    "data.img_size=64",
+    "data.mask_size=64",
+    "data.synthetic.size=64",
+    "data.synthetic.train=8",
+    "data.synthetic.test_good=4",
+    "data.synthetic.test_anomalous=6",
+    "backbone.pyramid=1",
+    "backbone.taps=[8]",
+    "flow.blocks=2",
+    "flow.condition=8",
+    "train.epochs=3",
+    "train.passes=1",
+    "maps.per_class=2",
+    "eval.every=1",
+];
+
+impl Place {
+    pub fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    pub fn command(&self, args: &[&str]) -> Command {
+        let mut c = Command::new(env!("CARGO_BIN_EXE_hgad"));
+        c.args(args).current_dir(self.path()).env("HGAD_CACHE", self.path().join("cache"));
+        c.env_remove("HGAD_DATA");
+        c
+    }
+
+    /// `experiment NAME` with `settings`.
+    pub fn experiment(&self, name: &str, settings: &[&str], more: &[&str]) -> Command {
+        let mut c = self.command(&["experiment", name]);
+        settings.iter().for_each(|s| {
+            c.args(["--set", s]);
+        });
+        c.args(more);
+        c
+    }
+
+    /// The newest run of that name.
+    pub fn run_of(&self, name: &str) -> PathBuf {
+        let mut runs: Vec<PathBuf> = std::fs::read_dir(self.path().join("runs").join(name))
+            .unwrap()
+            .map(|e| e.unwrap().path())
+            .collect();
+        runs.sort();
+        runs.pop().unwrap()
+    }
+}
+
+pub fn text(output: &Output) -> String {
+    let part = |b: &[u8]| String::from_utf8_lossy(b).into_owned();
+    format!("{}{}", part(&output.stdout), part(&output.stderr))
+}
+
+/// Runs it; panics with what it printed where it fails.
+pub fn succeed(mut c: Command) -> String {
+    let output = c.output().unwrap();
+    assert!(output.status.success(), "{}", text(&output));
+    text(&output)
+}
+
+/// Runs it to its error; gives the exit code and what it printed.
+pub fn fail(mut c: Command) -> (i32, String) {
+    let output = c.output().unwrap();
+    assert!(!output.status.success(), "should fail:\n{}", text(&output));
+    (output.status.code().unwrap_or(-1), text(&output))
+}
+
+/// A JSON file.
+pub fn json(path: &Path) -> serde_json::Value {
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+}

@@ -1,0 +1,37 @@
+# The verbs of a developer. `just` alone lists them.
+default:
+    @just --list
+
+# Train and test an experiment: just experiment hgad-mvtec --set data.root=/data/mvtec
+experiment name *args:
+    cargo run --release -- experiment {{name}} {{args}}
+
+# Run any command of the program: just hgad datasets list
+hgad *args:
+    cargo run --release -- {{args}}
+
+# All tests. HGAD_ASSETS names the folder of optional test assets.
+test:
+    cargo test --workspace --release
+
+# Format, as CI wants it.
+fmt:
+    cargo fmt --all
+
+# What CI checks before the tests.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets --release -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# The documentation of all crates.
+doc:
+    cargo doc --workspace --no-deps --open
+
+# Race of one training step and one forward pass of the flow at the paper's sizes.
+bench:
+    cargo run --release -p hgad-experiment --example time_step
+
+# Everything CI does.
+ci:
+    bash .ci/run
