@@ -44,10 +44,10 @@ pub(crate) fn tanh<I: Isa>(x: f32) -> f32 {
     // Near 0 a polynomial, since 1 - 2 / (e^2a + 1) would lose the leading bits.
     let s = x * x;
     let mut p = -5.704_988_7e-3;
-    p = I::madd(p, s, 2.063_908_9e-2);
+    p = I::madd(p, s, 2.063_909e-2);
     p = I::madd(p, s, -5.373_971_6e-2);
     p = I::madd(p, s, 1.333_144_2e-1);
-    p = I::madd(p, s, -3.333_328_2e-1);
+    p = I::madd(p, s, -3.333_328e-1);
     let near = I::madd(p * s, x, x);
     let far = (1.0 - 2.0 / (exp::<I>(2.0 * a) + 1.0)).copysign(x);
     if a < 0.625 { near } else { far }
