@@ -62,7 +62,7 @@ fn data_that_is_not_there() {
         ("hgad-btad", ["btad", "ko", "https://", "licence"]),
         ("hgad-visa", ["visa", "1cls.csv", "https://", "licence"]),
         ("hgad-mvtec3d", ["mvtec3d", "rgb", "https://", "licence"]),
-        ("hgad-union", ["union", "mvtec", "https://", "licence"]),
+        ("hgad-union", ["mvtec", "data root", "https://", "licence"]),
         ("hgad-folder", ["folder", "train/good", "data", "data root"]),
     ] {
         refused(&place, &["experiment", name, "--set", "data.root=elsewhere"], 2, &words);
