@@ -15,12 +15,19 @@ fn a_run_leaves_what_the_documentation_says() {
         assert!(printed.contains(part), "{part} in:\n{printed}");
     }
     let run = place.run_of("demo");
-    for file in
-        ["config.toml", "metrics.jsonl", "results.json", "model.safetensors", "maps/overview.png"]
-    {
+    for file in [
+        "config.toml",
+        "metrics.jsonl",
+        "results.json",
+        "model.safetensors",
+        "scores.csv",
+        "maps/overview.png",
+    ] {
         assert!(run.join(file).is_file(), "{file}");
     }
     assert!(!run.join("checkpoint").exists());
+    let scores = std::fs::read_to_string(run.join("scores.csv")).unwrap();
+    assert_eq!(scores.lines().count(), 1 + 6 * 10, "a line for each of the test images");
     let results = json(&run.join("results.json"));
     assert_eq!(results, json(&place.path().join("out/r.json")));
     assert_eq!(results["passes"], 3);

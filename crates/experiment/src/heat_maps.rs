@@ -2,70 +2,79 @@
 
 use crate::atomic;
 use crate::color::heat;
-use crate::config::Config;
 use crate::data::Data;
 use crate::error::ExperimentError;
-use crate::evaluate::{ClassMaps, Truth, class_maps};
+use crate::evaluate::{ClassMaps, Truth};
 use crate::features::Features;
-use crate::model::Model;
-use crate::progress::{Event, Observer};
 use hgad_datasets::Transform;
 use image::{ImageEncoder, RgbImage};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 const GAP: u32 = 4;
 const PAPER: image::Rgb<u8> = image::Rgb([255, 255, 255]);
 
-/// Writes `CLASS/DEFECT_NAME.png` (image, image with the mask's outline, heat map) for
-/// `maps.per_class` test images of each class into `folder`, spread over the kinds of defect, and
+/// Draws `CLASS/DEFECT_NAME.png` (image, image with the mask's outline, heat map) for
+/// `maps.per_class` test images of each class, spread over the kinds of defect, and
 /// `overview.png` with one anomalous image of each class.
-///
-/// # Errors
-/// I/O; what scoring gives.
-pub fn write(
-    config: &Config,
-    model: &Model,
-    features: &Features,
-    data: &Data,
-    truth: &Truth,
-    folder: &Path,
-    observer: &dyn Observer,
-) -> Result<(), ExperimentError> {
-    let per_class = config.maps.per_class;
-    if per_class == 0 {
-        return Ok(());
+pub struct HeatMaps<'a> {
+    per_class: usize,
+    folder: PathBuf,
+    features: &'a Features,
+    data: &'a Data,
+    truth: &'a Truth,
+    crop: Transform,
+    overview: Vec<RgbImage>,
+}
+
+impl<'a> HeatMaps<'a> {
+    /// Pictures in `folder`; none for a `per_class` of 0.
+    pub fn new(
+        per_class: usize,
+        folder: PathBuf,
+        features: &'a Features,
+        data: &'a Data,
+        truth: &'a Truth,
+    ) -> Self {
+        let crop = Transform { img_size: truth.size, ..features.transform };
+        Self { per_class, folder, features, data, truth, crop, overview: Vec::new() }
     }
-    let total = (per_class * model.classes.len()) as u64;
-    observer.event(Event::Begin { what: "drawing heat maps", total, unit: "pictures" });
-    let crop = Transform { img_size: truth.size, ..features.transform.clone() };
-    let mut overview = Vec::new();
-    let mut done = 0;
-    class_maps(config, model, features, |of| {
-        let (low, high) = range(&of);
-        let chosen = choose(&of, features, per_class);
+
+    /// Draws those of one class.
+    ///
+    /// # Errors
+    /// I/O; an image that can no longer be read.
+    pub fn draw(&mut self, of: &ClassMaps, class: &str) -> Result<(), ExperimentError> {
+        if self.per_class == 0 {
+            return Ok(());
+        }
+        let scale = range(of);
         let mut shown = false;
-        for i in &chosen {
-            let sample = &features.test[of.samples[*i]];
-            let image = crop.crop(&data.dataset.image(sample)?)?;
-            let mask = truth.masks[of.samples[*i]].as_deref();
-            let strip = strip(&image, mask, of.map(*i), (low, high));
+        for i in choose(of, self.features, self.per_class) {
+            let index = of.samples[i];
+            let sample = &self.features.test[index];
+            let image = self.crop.crop(&self.data.dataset.image(sample)?)?;
+            let mask = self.truth.masks[index].as_deref();
+            let strip = strip(&image, mask, of.map(i), scale);
             let name = file_name(&sample.id, sample.defect.as_deref());
-            let path = folder.join(model.classes[of.class].replace('/', "_")).join(name);
-            save(&path, &strip)?;
+            save(&self.folder.join(class.replace('/', "_")).join(name), &strip)?;
             if mask.is_some() && !shown {
                 shown = true;
-                overview.push(strip);
+                self.overview.push(strip);
             }
-            done += 1;
-            observer.event(Event::Advance { done, state: &model.classes[of.class] });
         }
         Ok(())
-    })?;
-    observer.event(Event::End);
-    if overview.is_empty() {
-        return Ok(());
     }
-    save(&folder.join("overview.png"), &grid(&overview))
+
+    /// Draws the overview.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn finish(self) -> Result<(), ExperimentError> {
+        if self.overview.is_empty() {
+            return Ok(());
+        }
+        save(&self.folder.join("overview.png"), &grid(&self.overview))
+    }
 }
 
 /// The scale of a class's colours: its lowest value, and the highest but for one in 10,000.

@@ -18,6 +18,7 @@ mod error;
 pub mod evaluate;
 pub mod features;
 mod heat_maps;
+mod image_scores;
 pub mod metrics_log;
 mod model;
 pub mod model_file;

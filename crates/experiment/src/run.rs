@@ -4,9 +4,10 @@ use crate::checkpoint::{self, Progress};
 use crate::config::Config;
 use crate::data;
 use crate::error::ExperimentError;
-use crate::evaluate::{Truth, evaluate};
+use crate::evaluate::{Truth, class_maps, evaluate};
 use crate::features::{self, Features};
-use crate::heat_maps;
+use crate::heat_maps::HeatMaps;
+use crate::image_scores::ImageScores;
 use crate::metrics_log;
 use crate::model::Model;
 use crate::model_file::{self, ModelHeader};
@@ -111,7 +112,7 @@ pub fn run(
     };
     model_file::save(&run.model(), &trainer.model, &header)?;
     let drawing = Instant::now();
-    heat_maps::write(config, &trainer.model, &features, &data, &truth, &run.maps(), observer)?;
+    picture(config, &trainer.model, &features, &data, &truth, &run, observer)?;
     progress.seconds.maps += drawing.elapsed().as_secs_f64();
     let s = &mut progress.seconds;
     s.total = s.features + s.training + s.evaluation + s.maps;
@@ -165,6 +166,34 @@ fn train(
         }
     }
     Ok(())
+}
+
+/// Scores and pictures of the test images.
+fn picture(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+    data: &Data,
+    truth: &Truth,
+    run: &RunFolder,
+    observer: &dyn Observer,
+) -> Result<(), ExperimentError> {
+    let total = features.test.len() as u64;
+    observer.event(Event::Begin { what: "scores and heat maps", total, unit: "images" });
+    let mut pictures = HeatMaps::new(config.maps.per_class, run.maps(), features, data, truth);
+    let mut scores = ImageScores::new();
+    let mut done = 0;
+    class_maps(config, model, features, |of| {
+        let class = &model.classes[of.class];
+        scores.add(&of, features, class);
+        pictures.draw(&of, class)?;
+        done += of.samples.len() as u64;
+        observer.event(Event::Advance { done, state: class });
+        Ok(())
+    })?;
+    observer.event(Event::End);
+    scores.write(&run.scores())?;
+    pictures.finish()
 }
 
 fn results(

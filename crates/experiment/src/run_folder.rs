@@ -128,6 +128,11 @@ impl RunFolder {
         self.0.join("results.json")
     }
 
+    /// The score of every test image.
+    pub fn scores(&self) -> PathBuf {
+        self.0.join("scores.csv")
+    }
+
     /// The trained model.
     pub fn model(&self) -> PathBuf {
         self.0.join("model.safetensors")

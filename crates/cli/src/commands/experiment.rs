@@ -39,7 +39,11 @@ pub fn run(a: ExperimentArguments, terminal: &Terminal) -> Outcome {
         "seconds: features {:.1}, training {:.1}, evaluation {:.1}, maps {:.1}, total {:.1}",
         s.features, s.training, s.evaluation, s.maps, s.total
     );
-    let pictures = if folder.maps().is_dir() { " (heat maps in maps/)" } else { "" };
+    let pictures = if folder.maps().is_dir() {
+        " (heat maps in maps/, scores of all test images in scores.csv)"
+    } else {
+        " (scores of all test images in scores.csv)"
+    };
     println!("run folder {}{pictures}", folder.path().display());
     Ok(ExitCode::SUCCESS)
 }
