@@ -21,13 +21,13 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) fn new(draw: &mut Draw) -> Self {
-        let warm = draw.around(0.02);
+        let warm = draw.around(0.006);
         Self {
-            exposure: 1.0 + draw.around(0.06),
-            gradient: [draw.around(0.05), draw.around(0.05)],
-            vignette: draw.range(0.02, 0.06),
+            exposure: 1.0 + draw.around(0.02),
+            gradient: [draw.around(0.015), draw.around(0.015)],
+            vignette: draw.range(0.035, 0.045),
             white: [1.0 + warm, 1.0, 1.0 - warm],
-            noise: draw.range(0.006, 0.010),
+            noise: draw.range(0.007, 0.009),
             seed: draw.bits(),
         }
     }

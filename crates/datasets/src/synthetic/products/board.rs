@@ -92,18 +92,18 @@ impl Product for Board {
     }
 
     fn specimen(&self, draw: &mut Draw, pixel: f32) -> Box<dyn Specimen> {
-        let light = draw.range(0.93, 1.07);
+        let light = draw.range(0.98, 1.02);
         Box::new(Panel {
             pose: Pose {
-                shift: [draw.around(0.035), draw.around(0.035)],
-                turn: Rotation::new(draw.around(0.04)),
+                shift: [draw.around(0.01), draw.around(0.01)],
+                turn: Rotation::new(draw.around(0.008)),
             },
-            mask: [0.07, (0.36 + draw.around(0.02)) * light, (0.24 + draw.around(0.03)) * light],
-            table: [0.78, 0.78 + draw.around(0.01), 0.76 + draw.around(0.02)],
-            solder: scale([0.76, 0.77, 0.78], draw.range(0.95, 1.03)),
+            mask: [0.07, (0.36 + draw.around(0.006)) * light, (0.24 + draw.around(0.008)) * light],
+            table: [0.78, 0.78 + draw.around(0.004), 0.76 + draw.around(0.006)],
+            solder: scale([0.76, 0.77, 0.78], draw.range(0.98, 1.01)),
             jitter: std::array::from_fn(|_| {
-                let offset = [draw.around(0.009), draw.around(0.009)];
-                (offset, Rotation::new(draw.around(0.05)))
+                let offset = [draw.around(0.004), draw.around(0.004)];
+                (offset, Rotation::new(draw.around(0.02)))
             }),
             seed: draw.bits(),
             pixel,

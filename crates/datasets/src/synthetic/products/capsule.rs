@@ -44,20 +44,20 @@ impl Product for Capsule {
     }
 
     fn specimen(&self, draw: &mut Draw, pixel: f32) -> Box<dyn Specimen> {
-        let light = draw.range(0.95, 1.05);
+        let light = draw.range(0.985, 1.015);
         Box::new(Pill {
             pose: Pose {
-                shift: [draw.around(0.06), draw.around(0.06)],
-                turn: Rotation::new(-0.42 + draw.around(0.1)),
+                shift: [draw.around(0.012), draw.around(0.012)],
+                turn: Rotation::new(-0.42 + draw.around(0.012)),
             },
-            half: draw.range(0.45, 0.47),
-            radius: draw.range(0.295, 0.305),
-            seam: draw.range(-0.06, 0.0),
-            cap: [0.78 * light, 0.27 + draw.around(0.03), 0.13 + draw.around(0.03)],
-            body: [0.93 * light, 0.89 * light, 0.77 + draw.around(0.03)],
-            table: [0.66, 0.70 + draw.around(0.015), 0.73 + draw.around(0.02)],
-            print_offset: draw.point(0.012),
-            highlight: -0.42 + draw.around(0.06),
+            half: draw.range(0.457, 0.463),
+            radius: draw.range(0.299, 0.301),
+            seam: draw.range(-0.035, -0.025),
+            cap: [0.78 * light, 0.27 + draw.around(0.01), 0.13 + draw.around(0.01)],
+            body: [0.93 * light, 0.89 * light, 0.77 + draw.around(0.01)],
+            table: [0.66, 0.70 + draw.around(0.005), 0.73 + draw.around(0.006)],
+            print_offset: draw.point(0.005),
+            highlight: -0.42 + draw.around(0.015),
             seed: draw.bits(),
             pixel,
         })

@@ -31,13 +31,13 @@ impl Product for Fabric {
     }
 
     fn specimen(&self, draw: &mut Draw, _pixel: f32) -> Box<dyn Specimen> {
-        let light = draw.range(0.92, 1.08);
+        let light = draw.range(0.98, 1.02);
         Box::new(Cloth {
-            turn: Rotation::new(draw.around(0.07)),
+            turn: Rotation::new(draw.around(0.012)),
             shift: draw.point(30.0),
-            threads: draw.range(11.3, 12.3),
-            warp: [0.20 + draw.around(0.025), 0.31 + draw.around(0.025), 0.53 * light],
-            weft: [0.80 * light, 0.78 * light, 0.70 + draw.around(0.03)],
+            threads: draw.range(15.8, 16.2),
+            warp: [0.20 + draw.around(0.008), 0.31 + draw.around(0.008), 0.53 * light],
+            weft: [0.80 * light, 0.78 * light, 0.70 + draw.around(0.01)],
             seed: draw.bits(),
         })
     }

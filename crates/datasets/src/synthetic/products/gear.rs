@@ -8,7 +8,7 @@ use crate::synthetic::geometry::{
 use crate::synthetic::noise::{unit, value};
 use crate::synthetic::product::{Product, Specimen};
 
-/// A milled steel gear with a keyway and six holes, turned to any angle, on dark felt.
+/// A milled steel gear with a keyway and six holes, held by its key, on dark felt.
 pub(crate) struct Gear;
 
 const TEETH: f32 = 18.0;
@@ -42,15 +42,15 @@ impl Product for Gear {
     }
 
     fn specimen(&self, draw: &mut Draw, pixel: f32) -> Box<dyn Specimen> {
-        let light = draw.range(0.94, 1.06);
+        let light = draw.range(0.98, 1.02);
         Box::new(Wheel {
             pose: Pose {
-                shift: [draw.around(0.05), draw.around(0.05)],
-                turn: Rotation::new(draw.range(0.0, TAU)),
+                shift: [draw.around(0.01), draw.around(0.01)],
+                turn: Rotation::new(draw.around(0.012)),
             },
-            steel: [0.63 * light, 0.65 * light, (0.67 + draw.around(0.015)) * light],
-            felt: [0.12, 0.14 + draw.around(0.01), 0.19 + draw.around(0.02)],
-            sheen: draw.range(0.2, 0.9),
+            steel: [0.63 * light, 0.65 * light, (0.67 + draw.around(0.006)) * light],
+            felt: [0.12, 0.14 + draw.around(0.004), 0.19 + draw.around(0.006)],
+            sheen: draw.range(0.5, 0.6),
             seed: draw.bits(),
             pixel,
         })

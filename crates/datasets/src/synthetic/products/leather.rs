@@ -33,12 +33,12 @@ impl Product for Leather {
     }
 
     fn specimen(&self, draw: &mut Draw, pixel: f32) -> Box<dyn Specimen> {
-        let angle = 4.1 + draw.around(0.35);
+        let angle = 4.1 + draw.around(0.05);
         Box::new(Hide {
-            turn: Rotation::new(draw.range(-0.5, 0.5)),
+            turn: Rotation::new(draw.around(0.06)),
             shift: draw.point(60.0),
-            cells: draw.range(11.0, 12.5),
-            dye: [0.47 + draw.around(0.03), 0.235 + draw.around(0.02), 0.145 + draw.around(0.015)],
+            cells: draw.range(14.7, 15.3),
+            dye: [0.47 + draw.around(0.01), 0.235 + draw.around(0.006), 0.145 + draw.around(0.005)],
             light: [angle.cos(), angle.sin()],
             seed: draw.bits(),
             pixel,

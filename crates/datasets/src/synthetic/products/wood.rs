@@ -32,11 +32,11 @@ impl Product for Wood {
     }
 
     fn specimen(&self, draw: &mut Draw, pixel: f32) -> Box<dyn Specimen> {
-        let (warm, light) = (draw.around(0.03), draw.range(0.93, 1.05));
+        let (warm, light) = (draw.around(0.01), draw.range(0.98, 1.02));
         Box::new(Plank {
-            turn: Rotation::new(draw.around(0.12)),
+            turn: Rotation::new(draw.around(0.03)),
             shift: draw.point(40.0),
-            rings: draw.range(4.2, 5.4),
+            rings: draw.range(4.6, 5.0),
             early: [0.80 * light, (0.60 + warm) * light, 0.39 * light],
             late: [0.56 * light, (0.36 + warm) * light, 0.20 * light],
             seed: draw.bits(),
