@@ -199,7 +199,10 @@ impl fmt::Display for MissingRoot {
         }
         write!(f, "\nexpected there: {}", self.layout)?;
         write!(f, "\nwhere it comes from: {} (licence: {})", self.homepage, self.licence)?;
-        write!(f, "\nset the data root (--set data.root=DIR, or HGAD_DATA) to its folder, or to the folder that holds it")
+        write!(
+            f,
+            "\nset the data root (--set data.root=DIR, or HGAD_DATA) to its folder, or to the folder that holds it"
+        )
     }
 }
 

@@ -134,7 +134,7 @@ impl Flaw {
     }
 
     #[inline]
-    fn scratch(&self, p: Point) -> f32 {
+    pub(crate) fn scratch(&self, p: Point) -> f32 {
         let q = self.turn.undo(minus(p, self.centre));
         let t = q[0] / self.radius;
         if t.abs() > 1.0 {

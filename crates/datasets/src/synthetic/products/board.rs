@@ -143,7 +143,7 @@ impl Panel {
         }
         match flaw {
             Some(f) if f.kind == Kind::Patch => {
-                let gap = length(minus(p, f.centre)) - 0.5 * f.radius;
+                let gap = length(minus(p, f.centre)) - 0.8 * f.radius;
                 found * (1.0 - self.edge(gap) * f.strength.min(1.0))
             }
             _ => found,

@@ -117,7 +117,7 @@ impl Specimen for Wheel {
         {
             let weight = f.blob(p, 0.25) * f.strength.min(1.2);
             let straight = value([(p[0] + p[1]) * 60.0, (p[0] - p[1]) * 4.0], f.seed);
-            rings = mix(rings, straight * 1.3 - 0.15, weight);
+            rings = mix(rings, straight * 2.4 - 0.7, weight);
             fan = mix(fan, 0.05, 0.75 * weight);
         }
         let step = if (0.27..0.56).contains(&r) { 0.93 } else { 1.0 };

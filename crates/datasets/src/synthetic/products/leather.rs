@@ -77,9 +77,15 @@ impl Specimen for Hide {
                     false => self.grain(p, self.cells),
                 }
             }
+            // A cut shows the fibres below the dye along its edges.
+            Some(f) if f.kind == Kind::Scratch => {
+                let fibres = blend(self.dye, [0.74, 0.55, 0.42], 0.6);
+                let weight = (0.3 * f.scratch(p) * f.strength).min(0.7);
+                blend(self.grain(p, self.cells), fibres, weight)
+            }
             Some(f) if f.kind == Kind::Missing => {
                 let colour = self.grain(p, self.cells);
-                let radius = 0.25 * f.radius;
+                let radius = 0.4 * f.radius;
                 let distance = length(minus(p, f.centre));
                 let hole = 1.0 - smooth(radius, radius + 2.0 * self.pixel, distance);
                 let swell = 1.0 - smooth(radius, 2.2 * radius, distance);
