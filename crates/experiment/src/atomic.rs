@@ -27,10 +27,10 @@ pub fn write(
     Ok(())
 }
 
-/// [`write`] of bytes.
+/// [`write()`] of bytes.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<(), ExperimentError> {
     write(path, |w| w.write_all(bytes))
 }

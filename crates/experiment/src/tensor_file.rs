@@ -10,6 +10,9 @@ use std::path::Path;
 /// Named numbers to write: shape and values.
 pub type Entry = (String, Vec<usize>, Vec<f32>);
 
+/// What a file holds: tensors by name, and metadata.
+pub type Contents = (HashMap<String, Tensor>, HashMap<String, String>);
+
 /// The host's copy of named tensors, to write.
 ///
 /// # Errors
@@ -52,9 +55,7 @@ pub fn write(
 ///
 /// # Errors
 /// I/O; a file that is not a whole safetensors file.
-pub fn read(
-    path: &Path,
-) -> Result<(HashMap<String, Tensor>, HashMap<String, String>), ExperimentError> {
+pub fn read(path: &Path) -> Result<Contents, ExperimentError> {
     let bytes = std::fs::read(path).map_err(|e| ExperimentError::io("read", path, e))?;
     let failed = |e: safetensors::SafeTensorError| ExperimentError::File {
         path: path.into(),

@@ -50,8 +50,10 @@ pub trait ScoreRule: Send + Sync {
     ) -> Result<Vec<f32>, ScoreError>;
 }
 
+type Constructor = fn() -> Box<dyn ScoreRule>;
+
 /// One line a rule.
-const REGISTRY: &[(&str, fn() -> Box<dyn ScoreRule>)] = &[
+const REGISTRY: &[(&str, Constructor)] = &[
     ("product", || Box::new(PaperRule(Evidence::Product))),
     ("likelihood", || Box::new(PaperRule(Evidence::Likelihood))),
     ("entropy", || Box::new(PaperRule(Evidence::Entropy))),
