@@ -8,7 +8,7 @@ use crate::model::LevelShape;
 use crate::progress::{Event, Observer};
 use candle_core::{Device, Tensor};
 use hgad_backbones::{Backbone, BackboneSpec, extract_pyramid, map_sizes};
-use hgad_datasets::{Dataset, Sample, Transform, load_ahead};
+use hgad_datasets::{Dataset, Sample, Source, Transform, load_ahead};
 use rayon::prelude::*;
 
 /// Images that go through the backbone together.
@@ -101,8 +101,12 @@ pub fn prepare(
     let cache = FeatureCache::open(&cache::root(&config.cache.dir), extractor)?;
     let dataset = data.dataset.as_ref();
 
-    // What has features has been decoded before under the same content: it needs no check.
-    let known = |s: &Sample| dataset.content_hash(s).is_ok_and(|h| cache.contains(&h));
+    // What has features has been decoded before under the same content, and what is drawn has no
+    // file that could be broken: neither needs a check.
+    let known = |s: &Sample| {
+        matches!(s.source, Source::Generated(_))
+            || dataset.content_hash(s).is_ok_and(|h| cache.contains(&h))
+    };
     let check = |samples: &[Sample]| {
         let unknown: std::collections::HashSet<String> =
             samples.par_iter().filter(|s| !known(s)).map(|s| s.id.clone()).collect();

@@ -34,7 +34,8 @@ pub(crate) struct Flaw {
     pub(crate) seed: u32,
     turn: Rotation,
     bend: f32,
-    sign: f32,
+    /// 1 for what brightens or bulges, -1 for what darkens or sinks.
+    pub(crate) sign: f32,
     tint: Colour,
     pixel: f32,
 }
@@ -104,7 +105,7 @@ impl Flaw {
             Kind::Scratch => {
                 let weight = self.scratch(p) * cover;
                 let shade = if self.sign > 0.0 { 1.0 } else { 0.0 };
-                blend(colour, [shade; 3], (0.24 * weight * self.strength).min(0.9))
+                blend(colour, [shade; 3], (0.34 * weight * self.strength).min(0.9))
             }
             Kind::Stain => {
                 let body = self.blob(p, 0.35);
@@ -142,7 +143,7 @@ impl Flaw {
         }
         let wobble = 0.012 * fractal([t * 4.0, 0.5], self.seed);
         let across = q[1] - self.bend * self.radius * (t * t - 0.3) - wobble;
-        let half = (0.011 * (1.0 - t * t)).max(0.3 * self.pixel);
+        let half = (0.013 * (1.0 - t * t)).max(0.3 * self.pixel);
         let broken = 0.55 + 0.6 * value([t * 9.0, 3.0], self.seed);
         (1.0 - smooth(half, half + 1.2 * self.pixel, across.abs())) * broken * (1.0 - t * t)
     }

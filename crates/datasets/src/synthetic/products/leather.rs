@@ -79,7 +79,8 @@ impl Specimen for Hide {
             }
             // A cut shows the fibres below the dye along its edges.
             Some(f) if f.kind == Kind::Scratch => {
-                let fibres = blend(self.dye, [0.74, 0.55, 0.42], 0.6);
+                let light = blend(self.dye, [0.74, 0.55, 0.42], 0.6);
+                let fibres = if f.sign > 0.0 { light } else { scale(self.dye, 0.1) };
                 let weight = (0.3 * f.scratch(p) * f.strength).min(0.7);
                 blend(self.grain(p, self.cells), fibres, weight)
             }
