@@ -114,7 +114,7 @@ impl Flaw {
                 }
                 let rim = body * (1.0 - body) * 2.0;
                 let mottle = 0.8 + 0.4 * value([p[0] * 18.0, p[1] * 18.0], self.seed);
-                let weight = (0.42 * body + 0.3 * rim) * mottle * cover * self.strength;
+                let weight = (0.42 * body + 0.3 * rim) * mottle * cover * self.strength.sqrt();
                 blend(colour, self.tint, weight.min(0.9))
             }
             Kind::Dent => {

@@ -240,7 +240,7 @@ impl Specimen for Panel {
         let cloud = value([q[0] * 2.5, q[1] * 2.5], self.seed ^ 3);
         let mut colour = scale(self.mask, 0.9 + 0.12 * fibre + 0.16 * (cloud - 0.5));
         let copper = self.copper(q, p, flaw);
-        colour = blend(colour, [0.28, 0.55, 0.36], 0.75 * copper);
+        colour = blend(colour, [0.32, 0.58, 0.38], 0.75 * copper);
         for via in VIAS {
             let r = length(minus(q, via));
             if r < 0.05 {
