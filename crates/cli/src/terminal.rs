@@ -1,7 +1,7 @@
 //! Progress and messages on the terminal, plain lines where it is none.
 
 use hgad_experiment::{Event, Observer};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::io::IsTerminal;
 use std::sync::Mutex;
 
@@ -47,10 +47,13 @@ impl Observer for Terminal {
             Event::Begin { what, total, unit } if self.live => {
                 let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
                 let template = format!(
-                    "{{prefix:<34}} {{bar:28.cyan/blue}} {{pos}}/{{len}} {unit} {{per_sec:>9}} {{eta:>4}} left  {{msg}}"
+                    "{{prefix:<34}} {{bar:28.cyan/blue}} {{pos}}/{{len}} {unit} {{speed:>8}} {{eta:>4}} left  {{msg}}"
                 );
                 if let Ok(style) = ProgressStyle::with_template(&template) {
-                    bar.set_style(style.progress_chars("━╸─"));
+                    let speed = |s: &ProgressState, w: &mut dyn std::fmt::Write| {
+                        let _ = write!(w, "{:.1}/s", s.per_sec());
+                    };
+                    bar.set_style(style.with_key("speed", speed).progress_chars("━╸─"));
                 }
                 bar.set_prefix(what.to_string());
                 *self.bar() = Some(bar);
