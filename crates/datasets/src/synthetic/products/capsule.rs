@@ -44,7 +44,7 @@ impl Product for Capsule {
     }
 
     fn specimen(&self, draw: &mut Draw, pixel: f32) -> Box<dyn Specimen> {
-        let light = draw.range(0.985, 1.015);
+        let light = draw.range(0.98, 1.02);
         Box::new(Pill {
             pose: Pose {
                 shift: [draw.around(0.012), draw.around(0.012)],
@@ -55,7 +55,7 @@ impl Product for Capsule {
             seam: draw.range(-0.035, -0.025),
             cap: [0.78 * light, 0.27 + draw.around(0.01), 0.13 + draw.around(0.01)],
             body: [0.93 * light, 0.89 * light, 0.77 + draw.around(0.01)],
-            table: [0.66, 0.70 + draw.around(0.005), 0.73 + draw.around(0.006)],
+            table: scale([0.66, 0.70 + draw.around(0.005), 0.73 + draw.around(0.006)], light),
             print_offset: draw.point(0.005),
             highlight: -0.42 + draw.around(0.015),
             seed: draw.bits(),
