@@ -4,9 +4,10 @@ use crate::BackboneError;
 use crate::convolution::{Reader, Shape};
 use crate::stages::Block;
 use candle_core::Tensor;
-use hgad_kernels::{Activation, Conv2d, SqueezeExcite, squeeze_excite};
+use hgad_kernels::{Activation, Conv2d, InvertedResidual, SqueezeExcite};
 
-/// Settings of one block.
+/// Settings of one block, under timm's names: depthwise-separable (Howard et al., 2017) or inverted
+/// residual (Sandler et al., CVPR 2018), with squeeze-and-excitation where asked.
 #[derive(Clone, Copy)]
 pub(crate) struct MobileBlock {
     pub(crate) input: usize,
@@ -17,16 +18,6 @@ pub(crate) struct MobileBlock {
     pub(crate) expansion: usize,
     pub(crate) squeeze: bool,
     pub(crate) activation: Activation,
-}
-
-/// Depthwise-separable (Howard et al., 2017) or inverted residual (Sandler et al., CVPR 2018),
-/// with squeeze-and-excitation where asked, under timm's names.
-struct Mobile {
-    expand: Option<Conv2d>,
-    depthwise: Conv2d,
-    squeeze: Option<SqueezeExcite>,
-    project: Conv2d,
-    residual: bool,
 }
 
 impl MobileBlock {
@@ -76,22 +67,13 @@ impl MobileBlock {
         let linear = shape(inner, self.output, 1, 1, false, Activation::Identity);
         let project = conv(project, project_norm, linear)?;
         let residual = self.stride == 1 && self.input == self.output;
-        Ok(Box::new(Mobile { expand, depthwise, squeeze, project, residual }))
+        Ok(Box::new(InvertedResidual { expand, depthwise, squeeze, project, residual }))
     }
 }
 
-impl Block for Mobile {
+impl Block for InvertedResidual {
     fn forward(&self, x: &Tensor) -> Result<Tensor, BackboneError> {
-        let y = match &self.expand {
-            Some(conv) => conv.forward(x, None)?,
-            None => x.clone(),
-        };
-        let y = self.depthwise.forward(&y, None)?;
-        let y = match &self.squeeze {
-            Some(block) => squeeze_excite(&y, block)?,
-            None => y,
-        };
-        Ok(self.project.forward(&y, self.residual.then_some(x))?)
+        Ok(InvertedResidual::forward(self, x)?)
     }
 }
 

@@ -205,6 +205,7 @@ impl LevelModel {
         };
         // The position code's product with the first layer is shared by images that go together.
         let together = (chunk / positions).max(1);
+        let frozen = self.flow.freeze(self.position.as_ref())?;
         let mut first = 0;
         while first < images {
             let count = together.min(images - first);
@@ -212,8 +213,18 @@ impl LevelModel {
             for image in first..first + count {
                 read(image, &mut x)?;
             }
-            let x = Tensor::from_vec(x, (count * positions, channels), device)?;
-            let (z, log_det) = self.latents(&x, 0, positions)?;
+            let (z, log_det) = match &frozen {
+                Some(flow) => {
+                    let maps: Vec<&[f32]> = x.chunks_exact(self.shape.len()).collect();
+                    let (z, log_det) = flow.forward(&maps, 0, positions)?;
+                    let z = Tensor::from_vec(z, (count, positions, channels), device)?;
+                    (z, Tensor::from_vec(log_det, (count, positions), device)?)
+                }
+                None => {
+                    let x = Tensor::from_vec(x, (count * positions, channels), device)?;
+                    self.latents(&x, 0, positions)?
+                }
+            };
             let terms = score_terms(self.prior.as_ref(), &z, &log_det, &vec![label; count])?;
             let host = |t: &Tensor| t.flatten_all()?.to_device(&Device::Cpu)?.to_vec1::<f32>();
             out.likelihood.extend(host(&terms.likelihood)?);

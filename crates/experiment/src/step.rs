@@ -84,7 +84,7 @@ impl Step<'_> {
         // With a trainer the flow's gradients add up there.
         let mut vars = trained(&self.level.prior_parameters);
         match &mut self.trainer {
-            Some(trainer) => trainer.clear(),
+            Some(trainer) => trainer.begin()?,
             None => vars.extend(trained(&self.level.flow_parameters)),
         }
         let mut sums: Vec<Option<Tensor>> = vars.iter().map(|_| None).collect();

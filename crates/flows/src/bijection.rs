@@ -1,6 +1,6 @@
 //! The interface of every invertible map.
 
-use crate::{FlowError, FlowTrainer};
+use crate::{FlowError, FlowTrainer, FrozenFlow};
 use candle_core::Tensor;
 
 /// A differentiable one-to-one map of vectors.
@@ -40,6 +40,16 @@ pub trait Bijection: Send + Sync {
         let _ = code;
         Ok(None)
     }
+
+    /// The flow as it is now, for inference, where it has a faster form on its device; `code` (P,
+    /// K) is the condition of every position of a map.
+    ///
+    /// # Errors
+    /// A code that does not fit.
+    fn freeze(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FrozenFlow>>, FlowError> {
+        let _ = code;
+        Ok(None)
+    }
 }
 
 impl<T: Bijection + ?Sized> Bijection for std::sync::Arc<T> {
@@ -69,5 +79,9 @@ impl<T: Bijection + ?Sized> Bijection for std::sync::Arc<T> {
 
     fn trainer(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FlowTrainer>>, FlowError> {
         (**self).trainer(code)
+    }
+
+    fn freeze(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FrozenFlow>>, FlowError> {
+        (**self).freeze(code)
     }
 }

@@ -1,8 +1,12 @@
 //! The flow of the paper: coupling blocks in a row, trained by fused kernels on the CPU.
 
-use crate::{Bijection, Chain, CouplingBlock, CouplingConfig, FlowError, FlowTrainer};
+use crate::{
+    Bijection, Chain, CouplingBlock, CouplingConfig, FlowError, FlowTrainer, FrozenFlow,
+};
 use candle_core::{DType, Tensor, Var};
-use hgad_kernels::{BlockWeights, StackSize, StackWorkspace, with_slices};
+use hgad_kernels::{
+    BlockWeights, FrozenStack, PositionCode, StackSize, StackWorkspace, with_slices,
+};
 use hgad_parameters::{Parameters, Weight};
 use std::sync::Arc;
 
@@ -70,28 +74,80 @@ impl Bijection for CouplingChain {
         if !weight.device().is_cpu() || weight.dtype() != DType::F32 {
             return Ok(None);
         }
-        let k = self.size.condition;
-        let code = match code {
-            Some(c) if k > 0 && c.dims().get(1) == Some(&k) => {
-                Some(c.flatten_all()?.to_vec1::<f32>()?)
-            }
-            None if k == 0 => None,
-            other => {
-                return Err(FlowError::Condition {
-                    expected: if k == 0 { "none".into() } else { format!("(P, {k})") },
-                    found: other.map_or("none".into(), |c| format!("{:?}", c.dims())),
-                    rows: 0,
-                });
-            }
-        };
+        let code = self.code(code)?;
+        let tensors = tensors(&self.blocks);
+        let workspace = with_slices(&tensors, |slices| {
+            StackWorkspace::new(self.size, &weights(slices), code)
+        })?;
         Ok(Some(Box::new(StackTrainer {
             blocks: self.blocks.clone(),
             size: self.size,
-            workspace: StackWorkspace::new(self.size, self.blocks.len()),
-            code,
+            workspace,
             chunk: (0, 0, 0),
             dlog_det: 0.0,
         })))
+    }
+
+    fn freeze(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FrozenFlow>>, FlowError> {
+        let weight = self.blocks[0].w1.get();
+        if !weight.device().is_cpu() || weight.dtype() != DType::F32 {
+            return Ok(None);
+        }
+        let positions = code.map_or(0, |c| c.dims()[0]);
+        let code = self.code(code)?;
+        let tensors = tensors(&self.blocks);
+        let (stack, constant) = with_slices(&tensors, |slices| {
+            let weights = weights(slices);
+            let stack = FrozenStack::new(self.size, &weights, code.as_ref(), positions);
+            (stack, constant(&weights, self.size.dim))
+        })?;
+        Ok(Some(Box::new(FrozenChain { stack, dim: self.size.dim, constant })))
+    }
+}
+
+impl CouplingChain {
+    fn code(&self, code: Option<&Tensor>) -> Result<Option<PositionCode>, FlowError> {
+        let k = self.size.condition;
+        match code {
+            Some(c) if k > 0 && c.dims().get(1) == Some(&k) => {
+                Ok(Some(PositionCode::new(&c.flatten_all()?.to_vec1::<f32>()?, k)))
+            }
+            None if k == 0 => Ok(None),
+            other => Err(FlowError::Condition {
+                expected: if k == 0 { "none".into() } else { format!("(P, {k})") },
+                found: other.map_or("none".into(), |c| format!("{:?}", c.dims())),
+                rows: 0,
+            }),
+        }
+    }
+}
+
+/// A chain with fixed weights.
+struct FrozenChain {
+    stack: FrozenStack,
+    dim: usize,
+    /// The part of the log-determinant that is the same for every vector.
+    constant: f32,
+}
+
+impl FrozenFlow for FrozenChain {
+    fn forward(
+        &self,
+        maps: &[&[f32]],
+        first: usize,
+        count: usize,
+    ) -> Result<(Vec<f32>, Vec<f32>), FlowError> {
+        check_maps(maps, first + count, self.dim)?;
+        let (z, mut log_det) = self.stack.forward(maps, (first, count));
+        log_det.iter_mut().for_each(|l| *l += self.constant);
+        Ok((z, log_det))
+    }
+}
+
+fn check_maps(maps: &[&[f32]], positions: usize, d: usize) -> Result<(), FlowError> {
+    match maps.iter().find(|m| m.len() < positions * d) {
+        Some(map) => Err(FlowError::Input { expected: d, found: vec![map.len() / d, d] }),
+        None => Ok(()),
     }
 }
 
@@ -99,7 +155,6 @@ struct StackTrainer {
     blocks: Vec<Arc<CouplingBlock>>,
     size: StackSize,
     workspace: StackWorkspace,
-    code: Option<Vec<f32>>,
     /// Images, first position and number of positions of the last forward.
     chunk: (usize, usize, usize),
     /// Sum of the log-determinants' gradients, which reaches every gain.
@@ -131,19 +186,21 @@ fn weights<'a>(slices: &'a [&'a [f32]]) -> Vec<BlockWeights<'a>> {
         .collect()
 }
 
-impl StackTrainer {
-    fn tensors(&self) -> Vec<Tensor> {
-        self.blocks
-            .iter()
-            .flat_map(|b| parameters(b).map(|w| w.var().as_tensor().clone()))
-            .collect()
-    }
+fn tensors(blocks: &[Arc<CouplingBlock>]) -> Vec<Tensor> {
+    blocks.iter().flat_map(|b| parameters(b).map(|w| w.var().as_tensor().clone())).collect()
+}
+
+/// `sum ln g` over all blocks.
+fn constant(weights: &[BlockWeights], d: usize) -> f32 {
+    let gains = weights.iter().flat_map(|w| &w.affine[..d]);
+    gains.map(|g| (*g as f64).ln()).sum::<f64>() as f32
 }
 
 impl FlowTrainer for StackTrainer {
-    fn clear(&mut self) {
-        self.workspace.clear();
+    fn begin(&mut self) -> Result<(), FlowError> {
         self.dlog_det = 0.0;
+        let workspace = &mut self.workspace;
+        Ok(with_slices(&tensors(&self.blocks), |slices| workspace.begin(&weights(slices)))?)
     }
 
     fn forward(
@@ -153,17 +210,13 @@ impl FlowTrainer for StackTrainer {
         count: usize,
     ) -> Result<(Vec<f32>, Vec<f32>), FlowError> {
         let d = self.size.dim;
-        if let Some(map) = maps.iter().find(|m| m.len() < (first + count) * d) {
-            return Err(FlowError::Input { expected: d, found: vec![map.len() / d, d] });
-        }
+        check_maps(maps, first + count, d)?;
         self.chunk = (maps.len(), first, count);
-        let tensors = self.tensors();
-        let (workspace, code) = (&mut self.workspace, self.code.as_deref());
-        Ok(with_slices(&tensors, |slices| {
+        let workspace = &mut self.workspace;
+        Ok(with_slices(&tensors(&self.blocks), |slices| {
             let weights = weights(slices);
-            let (z, mut log_det) = workspace.forward(&weights, maps, (first, count), code);
-            let gains = weights.iter().flat_map(|w| &w.affine[..d]);
-            let constant = gains.map(|g| (*g as f64).ln()).sum::<f64>() as f32;
+            let (z, mut log_det) = workspace.forward(&weights, maps, (first, count));
+            let constant = constant(&weights, d);
             log_det.iter_mut().for_each(|l| *l += constant);
             (z, log_det)
         })?)
@@ -172,11 +225,7 @@ impl FlowTrainer for StackTrainer {
     fn backward(&mut self, dz: &[f32], dlog_det: &[f32]) -> Result<(), FlowError> {
         self.dlog_det += dlog_det.iter().map(|v| *v as f64).sum::<f64>();
         let (images, first, count) = self.chunk;
-        let tensors = self.tensors();
-        let (workspace, code) = (&mut self.workspace, self.code.as_deref());
-        with_slices(&tensors, |slices| {
-            workspace.backward(&weights(slices), images, (first, count), code, dz, dlog_det);
-        })?;
+        self.workspace.backward(images, (first, count), dz, dlog_det);
         Ok(())
     }
 

@@ -6,8 +6,11 @@ use candle_core::Var;
 /// Gradients of a flow's parameters, chunk by chunk: [`FlowTrainer::forward`], a loss of its
 /// latents, [`FlowTrainer::backward`] with the loss's gradients; parts of a batch add up.
 pub trait FlowTrainer: Send {
-    /// Sets the gradients to 0.
-    fn clear(&mut self);
+    /// Begins a step: takes the weights as they are now, and sets the gradients to 0.
+    ///
+    /// # Errors
+    /// From candle.
+    fn begin(&mut self) -> Result<(), FlowError>;
 
     /// Positions `first..first + count` of maps (P, D) row-major, one an image of B: latents (B,
     /// count, D) and log-determinants (B, count).

@@ -161,7 +161,7 @@ fn trainer_agrees_with_plain_autograd() {
         let slices: Vec<&[f32]> = maps.iter().map(Vec::as_slice).collect();
         // Twice, since buffers are kept from step to step.
         for _ in 0..2 {
-            trainer.clear();
+            trainer.begin().unwrap();
             let mut first = 0;
             while first < positions {
                 let count = chunk.min(positions - first);

@@ -1,7 +1,6 @@
 //! Activations of frozen networks, applied in the epilogue of a convolution.
 
-use crate::isa::{Isa, dispatch};
-use crate::math::{exp, sigmoid};
+use crate::simd::Vector;
 use candle_core::{Result, Tensor};
 
 /// A pointwise non-linearity.
@@ -21,13 +20,16 @@ pub enum Activation {
 }
 
 impl Activation {
-    pub(crate) fn apply(self, x: &mut [f32]) {
+    /// Of one vector.
+    #[inline(always)]
+    pub(crate) fn of<V: Vector>(self, x: V) -> V {
+        let zero = V::splat(0.0);
         match self {
-            Self::Identity => {}
-            Self::Relu => relu(x),
-            Self::Relu6 => relu6(x),
-            Self::Silu => silu(x),
-            Self::Sigmoid => logistic(x),
+            Self::Identity => x,
+            Self::Relu => zero.max(x),
+            Self::Relu6 => V::splat(6.0).min(zero.max(x)),
+            Self::Silu => x.mul(x.sigmoid()),
+            Self::Sigmoid => x.sigmoid(),
         }
     }
 
@@ -41,28 +43,4 @@ impl Activation {
             Self::Sigmoid => (x.neg()?.exp()? + 1.0)?.recip(),
         }
     }
-}
-
-dispatch!(fn relu(x: &mut [f32]) = relu_body);
-#[inline(always)]
-fn relu_body<I: Isa>(x: &mut [f32]) {
-    x.iter_mut().for_each(|v| *v = v.max(0.0));
-}
-
-dispatch!(fn relu6(x: &mut [f32]) = relu6_body);
-#[inline(always)]
-fn relu6_body<I: Isa>(x: &mut [f32]) {
-    x.iter_mut().for_each(|v| *v = v.clamp(0.0, 6.0));
-}
-
-dispatch!(fn silu(x: &mut [f32]) = silu_body);
-#[inline(always)]
-fn silu_body<I: Isa>(x: &mut [f32]) {
-    x.iter_mut().for_each(|v| *v /= 1.0 + exp::<I>(-*v));
-}
-
-dispatch!(fn logistic(x: &mut [f32]) = logistic_body);
-#[inline(always)]
-fn logistic_body<I: Isa>(x: &mut [f32]) {
-    x.iter_mut().for_each(|v| *v = sigmoid::<I>(*v));
 }

@@ -1,12 +1,12 @@
 //! Convolution of a frozen network: channels-last, bias and activation and residual in the epilogue.
 
 use crate::activation::Activation;
-use crate::depthwise::depthwise;
-use crate::fill::par_fill;
-use crate::im2col::{Window, gather_patches};
-use crate::isa::{Isa, dispatch};
-use crate::product::{Matrix, TILE, product};
+use crate::depthwise::{Depthwise, DepthwiseWeights, Widening};
+use crate::fill::par_fill_parts;
+use crate::im2col::{Window, with_patches};
+use crate::product::{AddedRows, Epilogue, Matrix, Packed, TILE};
 use crate::storage::{is_fused, with_slice};
+use crate::winograd::Winograd;
 use candle_core::{Result, Tensor, bail};
 
 /// How the border is filled with zeros.
@@ -32,6 +32,9 @@ impl Padding {
     }
 }
 
+/// Zeros before and after rows, and before and after columns.
+type Pads = ((usize, usize), (usize, usize));
+
 /// What a convolution is besides its weights.
 #[derive(Clone, Copy, Debug)]
 pub struct Conv2dConfig {
@@ -54,8 +57,7 @@ impl Default for Conv2dConfig {
 /// A frozen convolution with bias on channels-last maps. It has no gradient.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
-    /// Dense: (KH * KW * C_in, C_out). Depthwise: (KH * KW, C).
-    packed: Vec<f32>,
+    weights: Weights,
     bias: Vec<f32>,
     weight: Tensor,
     bias_tensor: Tensor,
@@ -63,6 +65,15 @@ pub struct Conv2d {
     c_in: usize,
     c_out: usize,
     config: Conv2dConfig,
+}
+
+/// Weights as the fused path reads them.
+#[derive(Clone, Debug)]
+enum Weights {
+    /// (KH * KW * C_in, C_out)
+    Dense(Packed),
+    Winograd(Winograd),
+    Depthwise(DepthwiseWeights),
 }
 
 impl Conv2d {
@@ -85,16 +96,24 @@ impl Conv2d {
         if config.stride == 0 {
             bail!("convolution: stride must be at least 1")
         }
-        let order = if config.groups == 1 {
-            weight.permute((2, 3, 1, 0))?
-        } else {
-            weight.permute((2, 3, 0, 1))?
-        };
         let host =
             |t: &Tensor| t.to_dtype(candle_core::DType::F32)?.flatten_all()?.to_vec1::<f32>();
+        let host_bias = host(bias)?;
+        let weights = if config.groups != 1 {
+            let taps = host(&weight.permute((2, 3, 0, 1))?)?;
+            Weights::Depthwise(DepthwiseWeights::new(&taps, &host_bias))
+        } else {
+            let taps = host(&weight.permute((2, 3, 1, 0))?)?;
+            if (kh, kw) == (3, 3) && config.stride == 1 && Winograd::pays(c_in, c_out) {
+                Weights::Winograd(Winograd::new(&taps, c_in, c_out))
+            } else {
+                let k = kh * kw * c_in;
+                Weights::Dense(Packed::new(Matrix::rows(&taps, k, c_out, c_out)))
+            }
+        };
         Ok(Self {
-            packed: host(&order)?,
-            bias: host(bias)?,
+            weights,
+            bias: host_bias,
             weight: weight.clone(),
             bias_tensor: bias.clone(),
             kernel: (kh, kw),
@@ -115,7 +134,25 @@ impl Conv2d {
     /// # Errors
     /// Another number of channels or dimensions; an input smaller than the window.
     pub fn forward(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
-        let (b, h, w, c) = x.dims4()?;
+        let (window, pads) = self.window(x.dims4()?)?;
+        let shape = (window.batch, window.out_height, window.out_width, self.c_out);
+        if let Some(r) = residual
+            && r.dims() != [shape.0, shape.1, shape.2, shape.3]
+        {
+            bail!("convolution: residual has shape {:?}, expected {shape:?}", r.dims())
+        }
+        if !is_fused(x) {
+            return self.plain(x, residual, pads);
+        }
+        let out = with_slice("convolution", x, |x| match residual {
+            Some(r) => with_slice("convolution", r, |r| Ok(self.fused(x, Some(r), &window))),
+            None => Ok(self.fused(x, None, &window)),
+        })?;
+        Tensor::from_vec(out, shape, x.device())
+    }
+
+    /// Windows over an input (B, H, W, C), and the zeros before and after its rows and columns.
+    fn window(&self, (b, h, w, c): (usize, usize, usize, usize)) -> Result<(Window, Pads)> {
         if c != self.c_in {
             bail!("convolution: expects {} channels, got {c}", self.c_in)
         }
@@ -138,51 +175,127 @@ impl Conv2d {
             out_height: (h + top + bottom - kh) / stride + 1,
             out_width: (w + left + right - kw) / stride + 1,
         };
-        let shape = (b, window.out_height, window.out_width, self.c_out);
+        Ok((window, ((top, bottom), (left, right))))
+    }
+
+    fn fused(&self, x: &[f32], residual: Option<&[f32]>, window: &Window) -> Vec<f32> {
+        let activation = self.config.activation;
+        match &self.weights {
+            Weights::Dense(weights) => self.dense(x, residual, window, |_| weights),
+            Weights::Winograd(w) => w.run(x, &self.bias, residual, activation, window),
+            Weights::Depthwise(weights) => {
+                let (widening, window) = (None, *window);
+                Depthwise { x, widening, weights, residual, activation, window }.run(false).0
+            }
+        }
+    }
+
+    /// `weights` gives those for an image.
+    fn dense<'w>(
+        &self,
+        x: &[f32],
+        residual: Option<&[f32]>,
+        window: &Window,
+        weights: impl Fn(usize) -> &'w Packed + Sync,
+    ) -> Vec<f32> {
+        let (k, n) = (window.patch_len(), self.c_out);
+        let pixels = window.out_height * window.out_width;
+        // Tiles end with an image where images have weights of their own.
+        let tiles = pixels.div_ceil(TILE).max(1);
+        let width = pixels.div_ceil(tiles).max(1);
+        let lengths = (0..window.batch).flat_map(|_| {
+            (0..tiles).map(|t| width.min(pixels.saturating_sub(t * width)) * n)
+        });
+        par_fill_parts(window.batch * pixels * n, lengths, |task, blank| {
+            let (image, tile) = (task / tiles, task % tiles);
+            let first = image * pixels + tile * width;
+            let rows = blank.len() / n;
+            let then = Epilogue {
+                bias: Some(&self.bias),
+                rows: residual.map(|r| AddedRows {
+                    data: &r[first * n..(first + rows) * n],
+                    stride: n,
+                    offset: 0,
+                    repeat: 1,
+                }),
+                accumulate: false,
+                activation: self.config.activation,
+            };
+            let weights = weights(image);
+            if window.is_pointwise() {
+                let x = Matrix::rows(&x[first * k..(first + rows) * k], rows, k, k);
+                blank.product(x, weights, &then)
+            } else {
+                with_patches(x, window, first, rows, |patches| {
+                    blank.product(Matrix::rows(patches, rows, k, k), weights, &then)
+                })
+            }
+        })
+    }
+
+    /// A depthwise convolution of `x` after `expand`, which must be pointwise, without its map in
+    /// memory: the output, and its sum over positions (B, C) if `with_sums`.
+    pub(crate) fn forward_behind(
+        &self,
+        expand: Option<&Conv2d>,
+        x: &Tensor,
+        with_sums: bool,
+    ) -> Result<(Tensor, Vec<f32>)> {
+        let (b, h, w, c) = x.dims4()?;
+        let Weights::Depthwise(weights) = &self.weights else {
+            bail!("convolution: expects a depthwise one behind another")
+        };
+        let widening = match expand {
+            None => None,
+            Some(conv) => match &conv.weights {
+                Weights::Dense(packed) if conv.window((b, h, w, c))?.0.is_pointwise() => {
+                    let activation = conv.config.activation;
+                    Some(Widening { weights: packed, bias: &conv.bias, activation })
+                }
+                _ => bail!("convolution: expects a pointwise one before a depthwise one"),
+            },
+        };
+        let inner = expand.map_or(c, |conv| conv.c_out);
+        let (window, _) = self.window((b, h, w, inner))?;
+        let shape = (b, window.out_height, window.out_width, inner);
+        let activation = self.config.activation;
+        let (out, sums) = with_slice("convolution", x, |x| {
+            let residual = None;
+            let work = Depthwise { x, widening, weights, residual, activation, window };
+            Ok(work.run(with_sums))
+        })?;
+        Ok((Tensor::from_vec(out, shape, x.device())?, sums))
+    }
+
+    /// A pointwise convolution whose input's channels are multiplied by `gates` (B, C_in) first:
+    /// the weights are, an image at a time, which are fewer numbers than the map's.
+    pub(crate) fn forward_gated(
+        &self,
+        x: &Tensor,
+        gates: &[f32],
+        residual: Option<&Tensor>,
+    ) -> Result<Tensor> {
+        let (window, _) = self.window(x.dims4()?)?;
+        let Weights::Dense(packed) = &self.weights else {
+            bail!("convolution: expects a pointwise one after a gate")
+        };
+        let shape = (window.batch, window.out_height, window.out_width, self.c_out);
+        if !window.is_pointwise() || gates.len() != window.batch * self.c_in {
+            bail!("convolution: {} gates for {} images", gates.len(), window.batch)
+        }
         if let Some(r) = residual
             && r.dims() != [shape.0, shape.1, shape.2, shape.3]
         {
             bail!("convolution: residual has shape {:?}, expected {shape:?}", r.dims())
         }
-        if !is_fused(x) {
-            return self.plain(x, residual, (top, bottom), (left, right));
-        }
-        let run = |x: &[f32], residual: Option<&[f32]>| {
-            if self.config.groups == 1 {
-                self.dense(x, residual, &window)
-            } else {
-                let act = self.config.activation;
-                depthwise(x, &self.packed, &self.bias, residual, act, &window)
-            }
-        };
+        let scaled: Vec<Packed> =
+            gates.chunks_exact(self.c_in.max(1)).map(|g| packed.scaled(g)).collect();
+        let run = |x: &[f32], r: Option<&[f32]>| Ok(self.dense(x, r, &window, |i| &scaled[i]));
         let out = with_slice("convolution", x, |x| match residual {
-            Some(r) => with_slice("convolution", r, |r| Ok(run(x, Some(r)))),
-            None => Ok(run(x, None)),
+            Some(r) => with_slice("convolution", r, |r| run(x, Some(r))),
+            None => run(x, None),
         })?;
         Tensor::from_vec(out, shape, x.device())
-    }
-
-    fn dense(&self, x: &[f32], residual: Option<&[f32]>, window: &Window) -> Vec<f32> {
-        let pixels = window.batch * window.out_height * window.out_width;
-        let (n, k) = (self.c_out, window.patch_len());
-        let weight = Matrix::rows(&self.packed, k, n, n);
-        par_fill(pixels * n, TILE * n, |tile, blank| {
-            let first = tile * TILE;
-            let rows = blank.len() / n;
-            let out = blank.rows(n, |_| &self.bias);
-            if window.is_pointwise() {
-                let x = Matrix::rows(&x[first * k..(first + rows) * k], rows, k, k);
-                product(out, n, x, weight, true);
-            } else {
-                let patches = gather_patches(x, window, first, rows);
-                product(out, n, Matrix::rows(&patches, rows, k, k), weight, true);
-            }
-            if let Some(r) = residual {
-                add(out, &r[first * n..(first + rows) * n]);
-            }
-            self.config.activation.apply(out);
-            out
-        })
     }
 
     /// The same by candle's own convolution.
@@ -190,8 +303,7 @@ impl Conv2d {
         &self,
         x: &Tensor,
         residual: Option<&Tensor>,
-        (top, bottom): (usize, usize),
-        (left, right): (usize, usize),
+        ((top, bottom), (left, right)): Pads,
     ) -> Result<Tensor> {
         let dev = x.device();
         let weight = self.weight.to_device(dev)?.to_dtype(x.dtype())?;
@@ -206,10 +318,4 @@ impl Conv2d {
         };
         self.config.activation.plain(&y)?.contiguous()
     }
-}
-
-dispatch!(fn add(y: &mut [f32], x: &[f32]) = add_body);
-#[inline(always)]
-fn add_body<I: Isa>(y: &mut [f32], x: &[f32]) {
-    y.iter_mut().zip(x).for_each(|(y, x)| *y += x);
 }

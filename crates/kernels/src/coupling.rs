@@ -105,14 +105,15 @@ impl CustomOp3 for AffineCoupling {
                 with_slice(op, affine, |f| {
                     with_slice(op, grad, |g| {
                         let mut sums = vec![0.0f32; tiles * 2 * d];
-                        // Gradients take the place of the values they are made from.
-                        let (mut dx, mut da) = (x.to_vec(), a.to_vec());
+                        // The subnet's output becomes its own gradient.
+                        let (mut dx, mut da) = (vec![0.0; n * d], a.to_vec());
                         dx.par_chunks_mut(TILE * d)
                             .zip(da.par_chunks_mut(TILE * h2))
                             .zip(sums.par_chunks_mut(2 * d))
-                            .zip(g.par_chunks(TILE * d))
-                            .for_each(|(((dx, da), sums), g)| {
-                                gradient_rows(dx, da, sums, g, None, f, (d, h2 / 2), self.clamp)
+                            .zip(x.par_chunks(TILE * d).zip(g.par_chunks(TILE * d)))
+                            .for_each(|(((dx, da), sums), (x, g))| {
+                                bound_rows(da, h2);
+                                gradient_rows(dx, x, da, sums, g, None, f, (d, h2 / 2), self.clamp)
                             });
                         let mut total = vec![0.0; 2 * d];
                         sum_rows(&sums, &mut total);
@@ -153,11 +154,83 @@ fn transform_rows_body<I: Isa>(
 }
 
 dispatch!(
-    /// `dx` holds x and becomes its gradient, `da` holds a; `sums` (2, D) gets the affine map's.
-    /// `log_det` holds the gradient of the rows' log-determinants, where they have one.
+    /// `y` from `x` as [`transform_rows`]; `a_s` becomes `tanh(0.1 a_s)`, which the gradient needs,
+    /// and `sum(s)` of each row is added to `log_det`.
+    pub(crate) fn couple_rows(
+        y: &mut [f32],
+        log_det: &mut [f32],
+        x: &[f32],
+        a: &mut [f32],
+        affine: &[f32],
+        size: (usize, usize),
+        clamp: f32,
+    ) = couple_rows_body
+);
+#[inline(always)]
+fn couple_rows_body<I: Isa>(
+    y: &mut [f32],
+    log_det: &mut [f32],
+    x: &[f32],
+    a: &mut [f32],
+    affine: &[f32],
+    (d, h): (usize, usize),
+    clamp: f32,
+) {
+    let (gain, offset) = affine.split_at(d);
+    let (gain1, gain2) = gain.split_at(d - h);
+    let (offset1, offset2) = offset.split_at(d - h);
+    let rows = y.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(a.chunks_exact_mut(2 * h));
+    for (((y, x), a), log_det) in rows.zip(log_det) {
+        let (y1, y2) = y.split_at_mut(d - h);
+        let (x1, x2) = x.split_at(d - h);
+        for (((y, x), g), o) in y1.iter_mut().zip(x1).zip(gain1).zip(offset1) {
+            *y = I::madd(*x, *g, *o);
+        }
+        let (s, t) = a.split_at_mut(h);
+        let half = y2.iter_mut().zip(x2).zip(s.iter_mut()).zip(t).zip(gain2).zip(offset2);
+        for (((((y, x), s), t), g), o) in half {
+            *s = tanh::<I>(DAMPING * *s);
+            let u = I::madd(*x, exp::<I>(clamp * *s), DAMPING * *t);
+            *y = I::madd(u, *g, *o);
+        }
+        *log_det += clamp * lane_sum(s);
+    }
+}
+
+dispatch!(
+    /// `a_s` becomes `tanh(0.1 a_s)`.
+    fn bound_rows(a: &mut [f32], h2: usize) = bound_rows_body
+);
+#[inline(always)]
+fn bound_rows_body<I: Isa>(a: &mut [f32], h2: usize) {
+    for a in a.chunks_exact_mut(h2) {
+        a[..h2 / 2].iter_mut().for_each(|s| *s = tanh::<I>(DAMPING * *s));
+    }
+}
+
+/// Lanes of their own, since the compiler may not reorder a sum of floats.
+#[inline(always)]
+fn lane_sum(x: &[f32]) -> f32 {
+    const LANES: usize = 16;
+    let mut lanes = [0.0f32; LANES];
+    let chunks = x.chunks_exact(LANES);
+    let rest: f32 = chunks.remainder().iter().sum();
+    for chunk in chunks {
+        for l in 0..LANES {
+            lanes[l] += chunk[l];
+        }
+    }
+    lanes.iter().sum::<f32>() + rest
+}
+
+dispatch!(
+    /// `dx` gets the gradient of `x`; `a`, which holds `tanh(0.1 a_s)` and `a_t`, becomes its own;
+    /// `sums` (2, D) gets the affine map's. `log_det` holds the gradient of the rows'
+    /// log-determinants, where they have one.
     pub(crate) fn gradient_rows(
         dx: &mut [f32],
-        da: &mut [f32],
+        x: &[f32],
+        a: &mut [f32],
         sums: &mut [f32],
         grad: &[f32],
         log_det: Option<&[f32]>,
@@ -169,7 +242,8 @@ dispatch!(
 #[inline(always)]
 fn gradient_rows_body<I: Isa>(
     dx: &mut [f32],
-    da: &mut [f32],
+    x: &[f32],
+    a: &mut [f32],
     sums: &mut [f32],
     grad: &[f32],
     log_det: Option<&[f32]>,
@@ -180,27 +254,30 @@ fn gradient_rows_body<I: Isa>(
     let gain = &affine[..d];
     let (gain1, gain2) = gain.split_at(d - h);
     let (sum_gain, sum_offset) = sums.split_at_mut(d);
-    for (i, (dx, grad)) in dx.chunks_exact_mut(d).zip(grad.chunks_exact(d)).enumerate() {
+    let (sum1, sum2) = sum_gain.split_at_mut(d - h);
+    let rows = dx.chunks_exact_mut(d).zip(x.chunks_exact(d)).zip(grad.chunks_exact(d));
+    for (i, ((dx, x), grad)) in rows.enumerate() {
         sum_offset.iter_mut().zip(grad).for_each(|(o, g)| *o += g);
-        let (sum1, sum2) = sum_gain.split_at_mut(d - h);
         let (dx1, dx2) = dx.split_at_mut(d - h);
+        let (x1, x2) = x.split_at(d - h);
         let (grad1, grad2) = grad.split_at(d - h);
-        for (((x, g), sum), gain) in dx1.iter_mut().zip(grad1).zip(sum1).zip(gain1) {
+        for ((((dx, x), g), sum), gain) in
+            dx1.iter_mut().zip(x1).zip(grad1).zip(sum1.iter_mut()).zip(gain1)
+        {
             *sum = I::madd(*g, *x, *sum);
-            *x = g * gain;
+            *dx = g * gain;
         }
         let dlog = log_det.map_or(0.0, |l| l[i]);
-        let (s, t) = da[i * 2 * h..][..2 * h].split_at_mut(h);
-        let half = s.iter_mut().zip(t).zip(dx2).zip(grad2).zip(sum2).zip(gain2);
-        for (((((s, t), x), g), sum), gain) in half {
-            let th = tanh::<I>(DAMPING * *s);
-            let scale = exp::<I>(clamp * th);
+        let (s, t) = a[i * 2 * h..][..2 * h].split_at_mut(h);
+        let half = s.iter_mut().zip(t).zip(dx2).zip(x2).zip(grad2).zip(sum2.iter_mut()).zip(gain2);
+        for ((((((s, t), dx), x), g), sum), gain) in half {
+            let scale = exp::<I>(clamp * *s);
             let scaled = *x * scale;
             *sum = I::madd(*g, I::madd(DAMPING, *t, scaled), *sum);
             let du = g * gain;
             *t = DAMPING * du;
-            *s = DAMPING * clamp * (1.0 - th * th) * I::madd(du, scaled, dlog);
-            *x = du * scale;
+            *s = DAMPING * clamp * (1.0 - *s * *s) * I::madd(du, scaled, dlog);
+            *dx = du * scale;
         }
     }
 }

@@ -6,10 +6,12 @@
 //! is made once a position, and its gradient sums over the images before any product.
 //! Equations: HGAD (Yao et al., ECCV 2024), section 2 of its method; see [`crate::affine_coupling`].
 
-use crate::coupling::{gradient_rows, log_det_rows, transform_rows};
-use crate::linear::{mask, rectify};
+use crate::activation::Activation;
+use crate::coupling::{couple_rows, gradient_rows};
+use crate::linear::mask;
 use crate::pool::sum_rows;
-use crate::product::{Matrix, product};
+use crate::position_bias::PositionCode;
+use crate::product::{AddedRows, Epilogue, Matrix, Packed, product, product_once};
 use rayon::prelude::*;
 
 /// Sizes of the blocks of a stack.
@@ -26,15 +28,15 @@ pub struct StackSize {
 }
 
 impl StackSize {
-    fn half(&self) -> usize {
+    pub(crate) fn half(&self) -> usize {
         self.dim / 2
     }
 
-    fn first(&self) -> usize {
+    pub(crate) fn first(&self) -> usize {
         self.dim - self.half()
     }
 
-    fn input(&self) -> usize {
+    pub(crate) fn input(&self) -> usize {
         self.first() + self.condition
     }
 
@@ -91,12 +93,77 @@ impl StackGradients {
     }
 }
 
+/// The weights of one block as its products read them.
+#[derive(Clone, Debug)]
+struct PackedBlock {
+    /// The first layer's part for the vector, transposed: (D - D/2, hidden).
+    first: Packed,
+    second: Packed,
+    rotation: Packed,
+    affine: Vec<f32>,
+    b1: Vec<f32>,
+    b2: Vec<f32>,
+    backward: Option<PackedBackward>,
+}
+
+/// The same matrices the other way round.
+#[derive(Clone, Debug)]
+struct PackedBackward {
+    first: Packed,
+    second: Packed,
+    rotation: Packed,
+}
+
+impl PackedBlock {
+    fn new(size: &StackSize, w: &BlockWeights, backward: bool) -> Self {
+        let [first, second, rotation] = matrices(size, w);
+        Self {
+            first: Packed::new(first.transposed()),
+            second: Packed::new(second.transposed()),
+            rotation: Packed::new(rotation.transposed()),
+            affine: w.affine.clone(),
+            b1: w.b1.to_vec(),
+            b2: w.b2.to_vec(),
+            backward: backward.then(|| PackedBackward {
+                first: Packed::new(first),
+                second: Packed::new(second),
+                rotation: Packed::new(rotation),
+            }),
+        }
+    }
+
+    /// New weights in the same memory. The rotation is fixed.
+    fn refill(&mut self, size: &StackSize, w: &BlockWeights) {
+        let [first, second, _] = matrices(size, w);
+        self.first.refill(first.transposed());
+        self.second.refill(second.transposed());
+        self.affine.clone_from(&w.affine);
+        self.b1.copy_from_slice(w.b1);
+        self.b2.copy_from_slice(w.b2);
+        if let Some(backward) = &mut self.backward {
+            backward.first.refill(first);
+            backward.second.refill(second);
+        }
+    }
+}
+
+/// The first layer's part for the vector (hidden, D - D/2), the second layer and the rotation.
+fn matrices<'a>(size: &StackSize, w: &BlockWeights<'a>) -> [Matrix<'a>; 3] {
+    let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
+    [
+        Matrix::rows(w.w1, h, size.first(), size.input()),
+        Matrix::rows(w.w2, h2, h, h),
+        Matrix::rows(w.rotation, d, d, d),
+    ]
+}
+
 /// Buffers of a stack in training, kept from step to step: activations of the tiles of one chunk,
 /// and gradients that add up over chunks. Threads have gradients of their own, added in order, so
 /// the same number of threads gives the same bytes.
 pub struct StackWorkspace {
     size: StackSize,
-    blocks: usize,
+    weights: Vec<PackedBlock>,
+    code: Option<PositionCode>,
     tiles: Vec<Tile>,
     bias: Vec<Vec<f32>>,
     lanes: Vec<StackGradients>,
@@ -107,7 +174,7 @@ pub struct StackWorkspace {
 struct Tile {
     /// Positions of the chunk.
     positions: std::ops::Range<usize>,
-    /// Input of the first block, then output of the last; in the backward pass the gradient.
+    /// Output of the last block; in the backward pass the gradient.
     z: Vec<f32>,
     log_det: Vec<f32>,
     saved: Vec<Saved>,
@@ -119,56 +186,64 @@ struct Tile {
 struct Saved {
     x: Vec<f32>,
     hidden: Vec<f32>,
+    /// The subnet's output, its first half bounded by tanh.
     a: Vec<f32>,
     /// Gradient of the position bias (positions, hidden).
     bias: Vec<f32>,
 }
 
-/// Rows of a tile: products run at full speed and activations of a block stay in cache.
-const ROWS: usize = 128;
+/// Rows of a tile: panels of weights serve often and activations of a block stay in cache.
+const ROWS: usize = 96;
+
+fn positions_together(images: usize, count: usize, threads: usize) -> usize {
+    let share = count.div_ceil(threads.max(1));
+    (ROWS / images.max(1)).clamp(1, share.max(1))
+}
 
 impl StackWorkspace {
-    /// For stacks of `blocks` blocks.
-    pub fn new(size: StackSize, blocks: usize) -> Self {
+    /// For blocks with these weights; `code` of all positions, where blocks are conditioned.
+    pub fn new(size: StackSize, weights: &[BlockWeights], code: Option<PositionCode>) -> Self {
         let lanes = rayon::current_num_threads().max(1);
-        let lanes = (0..lanes).map(|_| StackGradients::zeros(&size, blocks)).collect();
-        Self { size, blocks, tiles: Vec::new(), bias: Vec::new(), lanes }
+        let lanes = (0..lanes).map(|_| StackGradients::zeros(&size, weights.len())).collect();
+        let bias = weights.iter().map(|_| Vec::new()).collect();
+        let weights = weights.iter().map(|w| PackedBlock::new(&size, w, true)).collect();
+        Self { size, weights, code, tiles: Vec::new(), bias, lanes }
     }
 
-    /// Sets all gradients to 0.
-    pub fn clear(&mut self) {
+    /// Begins a step: takes the weights as they are now, and sets all gradients to 0.
+    pub fn begin(&mut self, weights: &[BlockWeights]) {
+        let size = self.size;
+        self.weights.par_iter_mut().zip(weights).for_each(|(p, w)| p.refill(&size, w));
         self.lanes.par_iter_mut().for_each(StackGradients::clear);
     }
 
-    /// The gradients so far; the workspace's own are spent until [`StackWorkspace::clear`].
+    /// The gradients so far; the workspace's own are spent until [`StackWorkspace::begin`].
     pub fn gradients(&mut self) -> &StackGradients {
         let (first, rest) = self.lanes.split_at_mut(1);
         rest.iter().for_each(|lane| first[0].add(lane));
         &first[0]
     }
 
-    /// Forward: positions `first..first + count` of `images` maps, each (P, D) row-major; `code`
-    /// (P, K). Latents (B, count, D) and log-determinants (B, count), image by image, without the
-    /// constant `sum ln g`, which the caller adds.
+    /// Forward: positions `first..first + count` of `images` maps, each (P, D) row-major, with the
+    /// weights of the step. Latents (B, count, D) and log-determinants (B, count), image by image,
+    /// without the constant `sum ln g`, which the caller adds.
     pub fn forward(
         &mut self,
         weights: &[BlockWeights],
         maps: &[&[f32]],
         (first, count): (usize, usize),
-        code: Option<&[f32]>,
     ) -> (Vec<f32>, Vec<f32>) {
         self.lay_out(maps.len(), count);
-        self.position_bias(weights, code, first, count);
-        let (size, bias, d) = (self.size, &self.bias, self.size.dim);
+        let size = self.size;
+        if let Some(code) = &self.code {
+            self.bias.par_iter_mut().zip(weights).for_each(|(bias, w)| {
+                code.bias(&size, w, first..first + count, bias);
+            });
+        }
+        let (packed, bias, images) = (&self.weights, &self.bias, maps.len());
         self.tiles.par_iter_mut().for_each(|tile| {
-            for (row, p) in tile.positions.clone().enumerate() {
-                for (b, map) in maps.iter().enumerate() {
-                    let at = (row * maps.len() + b) * d;
-                    tile.z[at..at + d].copy_from_slice(&map[(first + p) * d..][..d]);
-                }
-            }
-            tile.log_det.fill(0.0);
-            forward_tile(&size, weights, bias, maps.len(), tile);
+            gather(&mut tile.saved[0].x, &tile.positions, maps, first, size.dim);
+            forward_tile(&size, packed, bias, images, tile);
         });
         self.by_image(maps.len(), count)
     }
@@ -177,10 +252,8 @@ impl StackWorkspace {
     /// (B, count) add to the gradients.
     pub fn backward(
         &mut self,
-        weights: &[BlockWeights],
         images: usize,
         (first, count): (usize, usize),
-        code: Option<&[f32]>,
         dz: &[f32],
         dlog_det: &[f32],
     ) {
@@ -191,6 +264,7 @@ impl StackWorkspace {
         for (i, tile) in self.tiles.iter_mut().enumerate() {
             of_lane[i % lanes].push(tile);
         }
+        let weights = &self.weights;
         of_lane.into_par_iter().zip(&mut self.lanes).for_each(|(tiles, grads)| {
             for tile in tiles {
                 for (row, p) in tile.positions.clone().enumerate() {
@@ -203,14 +277,13 @@ impl StackWorkspace {
                 backward_tile(&size, weights, images, tile, grads);
             }
         });
-        self.condition_gradient(code, first, count);
+        self.condition_gradient(first, count);
     }
 
     /// Tiles of `count` positions of `images` images, with buffers of the right lengths.
     fn lay_out(&mut self, images: usize, count: usize) {
-        let (size, blocks) = (self.size, self.blocks);
-        let share = count.div_ceil(self.lanes.len());
-        let width = (ROWS / images.max(1)).clamp(1, share.max(1));
+        let (size, blocks) = (self.size, self.weights.len());
+        let width = positions_together(images, count, self.lanes.len());
         self.tiles.resize_with(count.div_ceil(width), Tile::default);
         for (i, tile) in self.tiles.iter_mut().enumerate() {
             tile.positions = i * width..((i + 1) * width).min(count);
@@ -228,45 +301,16 @@ impl StackWorkspace {
         }
     }
 
-    /// `code W1c^T + b1` of every block, (count, hidden); one row where there is no code.
-    fn position_bias(
-        &mut self,
-        weights: &[BlockWeights],
-        code: Option<&[f32]>,
-        first: usize,
-        count: usize,
-    ) {
-        let size = self.size;
-        let (h, k) = (size.hidden, size.condition);
-        self.bias.resize_with(self.blocks, Vec::new);
-        self.bias.par_iter_mut().zip(weights).for_each(|(bias, w)| match code {
-            None => {
-                bias.clear();
-                bias.extend_from_slice(w.b1);
-            }
-            Some(code) => {
-                bias.resize(count * h, 0.0);
-                bias.chunks_exact_mut(h).for_each(|row| row.copy_from_slice(w.b1));
-                let of_code = Matrix::rows(&w.w1[size.first()..], h, k, size.input());
-                let code = Matrix::rows(&code[first * k..], count, k, k);
-                product(bias, h, code, of_code.transposed(), true);
-            }
-        });
-    }
-
     /// Adds the gradients of the condition's columns of W1 and of b1, from those of the bias.
-    fn condition_gradient(&mut self, code: Option<&[f32]>, first: usize, count: usize) {
+    fn condition_gradient(&mut self, first: usize, count: usize) {
         let size = self.size;
-        let (h, k) = (size.hidden, size.condition);
-        let tiles = &self.tiles;
+        let (tiles, code) = (&self.tiles, &self.code);
         self.lanes[0].blocks.par_iter_mut().enumerate().for_each(|(block, grads)| {
             let all: Vec<f32> =
                 tiles.iter().flat_map(|t| t.saved[block].bias.iter().copied()).collect();
             sum_rows(&all, &mut grads[1]);
             if let Some(code) = code {
-                let of_bias = Matrix::rows(&all, count, h, h).transposed();
-                let code = Matrix::rows(&code[first * k..], count, k, k);
-                product(&mut grads[0][size.first()..], size.input(), of_bias, code, true);
+                code.gradient(&size, &all, first..first + count, &mut grads[0]);
             }
         });
     }
@@ -289,45 +333,71 @@ impl StackWorkspace {
     }
 }
 
+/// The vectors of a tile: positions in order, the images of each next to each other.
+fn gather(
+    x: &mut [f32],
+    positions: &std::ops::Range<usize>,
+    maps: &[&[f32]],
+    first: usize,
+    d: usize,
+) {
+    let pairs = positions.clone().flat_map(|p| maps.iter().map(move |map| (p, map)));
+    for (x, (p, map)) in x.chunks_exact_mut(d).zip(pairs) {
+        x.copy_from_slice(&map[(first + p) * d..][..d]);
+    }
+}
+
 fn forward_tile(
     size: &StackSize,
-    weights: &[BlockWeights],
+    weights: &[PackedBlock],
     bias: &[Vec<f32>],
     images: usize,
     tile: &mut Tile,
 ) {
-    let (d, h, first, h2) = (size.dim, size.hidden, size.first(), 2 * size.half());
-    let rows = tile.log_det.len();
-    for ((w, bias), saved) in weights.iter().zip(bias).zip(&mut tile.saved) {
-        saved.x.copy_from_slice(&tile.z);
-        let by_position = bias.len() > h;
-        for (row, hidden) in saved.hidden.chunks_exact_mut(h).enumerate() {
-            let at = if by_position { (tile.positions.start + row / images) * h } else { 0 };
-            hidden.copy_from_slice(&bias[at..at + h]);
-        }
-        let x1 = Matrix::rows(&saved.x, rows, first, d);
-        let w1 = Matrix::rows(w.w1, h, first, size.input());
-        product(&mut saved.hidden, h, x1, w1.transposed(), true);
-        rectify(&mut saved.hidden);
-        saved.a.chunks_exact_mut(h2).for_each(|a| a.copy_from_slice(w.b2));
-        let hidden = Matrix::rows(&saved.hidden, rows, h, h);
-        product(&mut saved.a, h2, hidden, Matrix::rows(w.w2, h2, h, h).transposed(), true);
-        // `z` still is the block's input, and becomes the coupled vector in place.
-        transform_rows(&mut tile.z, &saved.a, &w.affine, (d, size.half()), size.clamp);
-        let scratch = &mut tile.scratch[..rows];
-        log_det_rows(scratch, &saved.a, h2, size.clamp);
-        tile.log_det.iter_mut().zip(scratch.iter()).for_each(|(l, s)| *l += s);
-        let coupled = &mut tile.scratch[..rows * d];
-        coupled.copy_from_slice(&tile.z);
-        let rotation = Matrix::rows(w.rotation, d, d, d).transposed();
-        product(&mut tile.z, d, Matrix::rows(coupled, rows, d, d), rotation, false);
+    let Tile { positions, z, log_det, saved, scratch } = tile;
+    let rows = log_det.len();
+    log_det.fill(0.0);
+    let coupled = &mut scratch[..rows * size.dim];
+    for (k, (w, bias)) in weights.iter().zip(bias).enumerate() {
+        let (this, next) = saved.split_at_mut(k + 1);
+        let Saved { x, hidden, a, .. } = &mut this[k];
+        let bias = (!bias.is_empty()).then_some((bias.as_slice(), positions.start * images, images));
+        let out = next.first_mut().map_or(z.as_mut_slice(), |next| &mut next.x);
+        block_forward(size, w, bias, x, (hidden, a), coupled, log_det);
+        let coupled = Matrix::rows(coupled, rows, size.dim, size.dim);
+        product(out, size.dim, coupled, &w.rotation, &Epilogue::NONE);
     }
+}
+
+/// `x` to `coupled`, the block's output before its rotation; `bias` of positions: the rows, and
+/// which of them, counted in vectors, is the first, and how many vectors a position has.
+fn block_forward(
+    size: &StackSize,
+    w: &PackedBlock,
+    bias: Option<(&[f32], usize, usize)>,
+    x: &[f32],
+    (hidden, a): (&mut [f32], &mut [f32]),
+    coupled: &mut [f32],
+    log_det: &mut [f32],
+) {
+    let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
+    let rows = log_det.len();
+    let then = Epilogue {
+        bias: bias.is_none().then_some(w.b1.as_slice()),
+        rows: bias.map(|(data, offset, repeat)| AddedRows { data, stride: h, offset, repeat }),
+        accumulate: false,
+        activation: Activation::Relu,
+    };
+    product(hidden, h, Matrix::rows(x, rows, size.first(), d), &w.first, &then);
+    let then = Epilogue { bias: Some(&w.b2), ..Epilogue::NONE };
+    product(a, h2, Matrix::rows(hidden, rows, h, h), &w.second, &then);
+    couple_rows(coupled, log_det, x, a, &w.affine, (d, size.half()), size.clamp);
 }
 
 /// `tile.z` and `tile.log_det` hold the gradients of the outputs.
 fn backward_tile(
     size: &StackSize,
-    weights: &[BlockWeights],
+    weights: &[PackedBlock],
     images: usize,
     tile: &mut Tile,
     grads: &mut StackGradients,
@@ -337,28 +407,93 @@ fn backward_tile(
     let Tile { z, log_det, saved, scratch, .. } = tile;
     let blocks = weights.iter().zip(saved).zip(&mut grads.blocks).rev();
     for ((w, saved), [gw1, _, gw2, gb2, gaffine]) in blocks {
+        let back = w.backward.as_ref().expect("a workspace packs both ways");
+        let Saved { x, hidden, a, bias } = saved;
         let coupled = &mut scratch[..rows * d];
-        let rotation = Matrix::rows(w.rotation, d, d, d);
-        product(coupled, d, Matrix::rows(z, rows, d, d), rotation, false);
-        // x becomes its own gradient, so the part the first layer reads is kept in `z`.
-        z.copy_from_slice(&saved.x);
+        product(coupled, d, Matrix::rows(z, rows, d, d), &back.rotation, &Epilogue::NONE);
         let split = (d, size.half());
-        let (x, a) = (&mut saved.x, &mut saved.a);
-        gradient_rows(x, a, gaffine, coupled, Some(log_det), &w.affine, split, size.clamp);
-        let da = Matrix::rows(a, rows, h2, h2);
+        gradient_rows(z, x, a, gaffine, coupled, Some(log_det), &w.affine, split, size.clamp);
         sum_rows(a, gb2);
-        product(gw2, h, da.transposed(), Matrix::rows(&saved.hidden, rows, h, h), true);
+        let da = Matrix::rows(a, rows, h2, h2);
+        let of_hidden = Matrix::rows(hidden, rows, h, h);
+        product_once(gw2, h, da.transposed(), of_hidden, &Epilogue::ACCUMULATE);
         let dhidden = &mut scratch[..rows * h];
-        product(dhidden, h, da, Matrix::rows(w.w2, h2, h, h), false);
-        mask(dhidden, &saved.hidden);
-        let dhidden = &scratch[..rows * h];
-        let of_hidden = Matrix::rows(dhidden, rows, h, h);
-        product(gw1, size.input(), of_hidden.transposed(), Matrix::rows(z, rows, first, d), true);
-        for (sum, of_images) in saved.bias.chunks_exact_mut(h).zip(dhidden.chunks(images * h)) {
+        product(dhidden, h, da, &back.second, &Epilogue::NONE);
+        mask(dhidden, hidden);
+        for (sum, of_images) in bias.chunks_exact_mut(h).zip(dhidden.chunks(images * h)) {
             sum.fill(0.0);
             sum_rows(of_images, sum);
         }
-        product(x, d, of_hidden, Matrix::rows(w.w1, h, first, size.input()), true);
-        z.copy_from_slice(x);
+        let dhidden = Matrix::rows(dhidden, rows, h, h);
+        let x1 = Matrix::rows(x, rows, first, d);
+        product_once(gw1, size.input(), dhidden.transposed(), x1, &Epilogue::ACCUMULATE);
+        product(z, d, dhidden, &back.first, &Epilogue::ACCUMULATE);
+    }
+}
+
+/// A stack whose weights no longer change: what depends on the position alone is made once, and
+/// no activations are kept.
+pub struct FrozenStack {
+    size: StackSize,
+    weights: Vec<PackedBlock>,
+    /// For each block (P, hidden), or nothing.
+    bias: Vec<Vec<f32>>,
+}
+
+impl FrozenStack {
+    /// For blocks with these weights; `code` of all `positions`, where blocks are conditioned.
+    pub fn new(
+        size: StackSize,
+        weights: &[BlockWeights],
+        code: Option<&PositionCode>,
+        positions: usize,
+    ) -> Self {
+        let bias = weights.par_iter().map(|w| {
+            let mut bias = Vec::new();
+            if let Some(code) = code {
+                code.bias(&size, w, 0..positions, &mut bias);
+            }
+            bias
+        });
+        let packed = weights.par_iter().map(|w| PackedBlock::new(&size, w, false));
+        Self { size, weights: packed.collect(), bias: bias.collect() }
+    }
+
+    /// As [`StackWorkspace::forward`].
+    pub fn forward(
+        &self,
+        maps: &[&[f32]],
+        (first, count): (usize, usize),
+    ) -> (Vec<f32>, Vec<f32>) {
+        let (size, images) = (self.size, maps.len());
+        let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
+        let width = positions_together(images, count, rayon::current_num_threads());
+        let tiles = (0..count.div_ceil(width)).into_par_iter().map(|i| {
+            let positions = i * width..((i + 1) * width).min(count);
+            let rows = positions.len() * images;
+            let (mut x, mut log_det) = (vec![0.0; rows * d], vec![0.0; rows]);
+            gather(&mut x, &positions, maps, first, d);
+            let mut hidden = vec![0.0; rows * h];
+            let (mut a, mut coupled) = (vec![0.0; rows * h2], vec![0.0; rows * d]);
+            for (w, bias) in self.weights.iter().zip(&self.bias) {
+                let offset = (first + positions.start) * images;
+                let bias = (!bias.is_empty()).then_some((bias.as_slice(), offset, images));
+                let between = (hidden.as_mut_slice(), a.as_mut_slice());
+                block_forward(&size, w, bias, &x, between, &mut coupled, &mut log_det);
+                let coupled = Matrix::rows(&coupled, rows, d, d);
+                product(&mut x, d, coupled, &w.rotation, &Epilogue::NONE);
+            }
+            (positions, x, log_det)
+        });
+        let mut z = vec![0.0; images * count * d];
+        let mut log_dets = vec![0.0; images * count];
+        for (positions, x, log_det) in tiles.collect::<Vec<_>>() {
+            let rows = positions.flat_map(|p| (0..images).map(move |b| b * count + p));
+            for ((to, x), log_det) in rows.zip(x.chunks_exact(d)).zip(log_det) {
+                z[to * d..(to + 1) * d].copy_from_slice(x);
+                log_dets[to] = log_det;
+            }
+        }
+        (z, log_dets)
     }
 }

@@ -1,70 +1,392 @@
-//! Depthwise convolution on channels-last maps: vectors run over channels.
+//! Depthwise convolution on channels-last maps, alone or right behind the pointwise convolution
+//! that widens its input.
+//!
+//! A task takes some rows of an image and some channels. The rows of its input are kept, with zeros
+//! at both ends, in a ring as high as the window, small enough for the cache; with a pointwise
+//! convolution before it they are made there, and the widened map is never written to memory.
 
 use crate::activation::Activation;
-use crate::fill::par_fill;
 use crate::im2col::Window;
 use crate::isa::{Isa, dispatch};
+use crate::product::{Epilogue, Group, Matrix, Packed, product_raw};
+use crate::simd::Vector;
+use rayon::prelude::*;
+use std::cell::RefCell;
+use std::ops::Range;
 
-/// `weight` (KH * KW, C), `bias` (C); one task makes one row of the output.
-pub(crate) fn depthwise(
-    x: &[f32],
-    weight: &[f32],
-    bias: &[f32],
-    residual: Option<&[f32]>,
-    activation: Activation,
-    w: &Window,
-) -> Vec<f32> {
-    let row = w.out_width * w.channels;
-    let total = w.batch * w.out_height * row;
-    par_fill(total, row, |tile, blank| {
-        let out = blank.rows(w.channels, |_| bias);
-        let (image, oh) = (tile / w.out_height, tile % w.out_height);
-        let plane = w.height * w.width * w.channels;
-        output_row(&x[image * plane..(image + 1) * plane], weight, out, oh, w);
-        if let Some(r) = residual {
-            out.iter_mut().zip(&r[tile * row..]).for_each(|(o, r)| *o += r);
-        }
-        activation.apply(out);
-        out
-    })
+/// Weights of a depthwise convolution, channels padded with zeros to whole vectors.
+#[derive(Clone, Debug)]
+pub(crate) struct DepthwiseWeights {
+    /// (KH * KW, padded C)
+    taps: Vec<f32>,
+    bias: Vec<f32>,
+    channels: usize,
 }
 
-dispatch!(fn output_row(x: &[f32], weight: &[f32], out: &mut [f32], oh: usize, w: &Window) = output_row_body);
-#[inline(always)]
-fn output_row_body<I: Isa>(x: &[f32], weight: &[f32], out: &mut [f32], oh: usize, w: &Window) {
-    let (c, (kh, kw)) = (w.channels, w.kernel);
-    let (h0, h1) = Window::taps(oh, w.stride, w.top, kh, w.height);
-    for (ow, out) in out.chunks_exact_mut(c).enumerate() {
-        let (w0, w1) = Window::taps(ow, w.stride, w.left, kw, w.width);
-        // 32 channels at a time, so that the sums stay in registers over all taps.
-        let mut at = 0;
-        while at < c {
-            let n = if c - at >= LANES { LANES } else { c - at };
-            let mut acc = [0.0f32; LANES];
-            acc[..n].copy_from_slice(&out[at..at + n]);
-            for i in h0..h1 {
-                let y = oh * w.stride + i - w.top;
-                for j in w0..w1 {
-                    let column = ow * w.stride + j - w.left;
-                    let x = &x[(y * w.width + column) * c + at..][..n];
-                    let k = &weight[(i * kw + j) * c + at..][..n];
-                    if n == LANES {
-                        let (x, k): (&[f32; LANES], &[f32; LANES]) =
-                            (x.try_into().unwrap(), k.try_into().unwrap());
-                        for l in 0..LANES {
-                            acc[l] = I::madd(x[l], k[l], acc[l]);
-                        }
-                    } else {
-                        for l in 0..n {
-                            acc[l] = I::madd(x[l], k[l], acc[l]);
-                        }
-                    }
+/// Channels are padded to a multiple of the longest vector.
+const PAD: usize = 16;
+
+impl DepthwiseWeights {
+    /// `taps` (KH * KW, C), `bias` (C).
+    pub(crate) fn new(taps: &[f32], bias: &[f32]) -> Self {
+        let channels = bias.len();
+        let padded = channels.next_multiple_of(PAD);
+        let pad = |row: &[f32]| {
+            let mut row = row.to_vec();
+            row.resize(padded, 0.0);
+            row
+        };
+        let taps = taps.chunks_exact(channels.max(1)).flat_map(pad).collect();
+        Self { taps, bias: pad(bias), channels }
+    }
+
+    fn stride(&self) -> usize {
+        self.bias.len()
+    }
+}
+
+/// A pointwise convolution whose output the depthwise one reads.
+#[derive(Clone, Copy)]
+pub(crate) struct Widening<'a> {
+    /// (C_in, C)
+    pub(crate) weights: &'a Packed,
+    pub(crate) bias: &'a [f32],
+    pub(crate) activation: Activation,
+}
+
+/// What a depthwise convolution works on.
+pub(crate) struct Depthwise<'a> {
+    /// The map, (B, H, W, C), or (B, H, W, C_in) before `widening`.
+    pub(crate) x: &'a [f32],
+    pub(crate) widening: Option<Widening<'a>>,
+    pub(crate) weights: &'a DepthwiseWeights,
+    pub(crate) residual: Option<&'a [f32]>,
+    pub(crate) activation: Activation,
+    /// Its geometry; channels are those of the depthwise convolution.
+    pub(crate) window: Window,
+}
+
+/// Bytes of a ring: rows of a few channels stay in the second level of the cache.
+const RING: usize = 192 << 10;
+/// Tasks a thread should find, so that none waits long for the last one.
+const TASKS: usize = 4;
+
+/// The part of the output that a task makes.
+struct Task {
+    image: usize,
+    rows: Range<usize>,
+    group: usize,
+}
+
+/// Channels that go together: panels of the widening, if there is one.
+struct Channels {
+    range: Range<usize>,
+    panels: Option<Group>,
+}
+
+impl Depthwise<'_> {
+    /// The output (B, H', W', C), and the sum over its positions (B, C) if `with_sums`.
+    pub(crate) fn run(&self, with_sums: bool) -> (Vec<f32>, Vec<f32>) {
+        let w = &self.window;
+        let total = w.batch * w.out_height * w.out_width * w.channels;
+        let mut out: Vec<f32> = Vec::with_capacity(total);
+        let groups = self.groups();
+        let tasks = self.tasks(groups.len());
+        let target = Output(out.as_mut_ptr());
+        let sums: Vec<Vec<f32>> = tasks
+            .par_iter()
+            .map(|task| self.make(task, &groups[task.group], &target, with_sums))
+            .collect();
+        // SAFETY: tasks cover every row of every image for every group of channels, and groups
+        // cover the channels.
+        unsafe { out.set_len(total) };
+        let mut of_images = vec![0.0; if with_sums { w.batch * w.channels } else { 0 }];
+        // In the order of the tasks, so that sums do not depend on who was first.
+        for (task, sums) in tasks.iter().zip(&sums) {
+            let at = task.image * w.channels + groups[task.group].range.start;
+            if let Some(of_image) = of_images.get_mut(at..) {
+                of_image.iter_mut().zip(sums).for_each(|(a, b)| *a += b);
+            }
+        }
+        (out, of_images)
+    }
+
+    /// Width of a row of the ring, with the zeros at its ends.
+    fn padded_width(&self) -> usize {
+        let w = &self.window;
+        let reach = w.out_width.saturating_sub(1) * w.stride + w.kernel.1;
+        reach.max(w.left + w.width)
+    }
+
+    fn groups(&self) -> Vec<Channels> {
+        let w = &self.window;
+        let pixel = w.kernel.0 * self.padded_width() * size_of::<f32>();
+        let fit = (RING / pixel.max(1)).max(1);
+        match &self.widening {
+            Some(widening) => widening
+                .weights
+                .groups(fit)
+                .into_iter()
+                .map(|g| Channels { range: g.columns.clone(), panels: Some(g) })
+                .collect(),
+            None => {
+                let width = fit.next_multiple_of(PAD);
+                (0..w.channels)
+                    .step_by(width)
+                    .map(|c| Channels { range: c..(c + width).min(w.channels), panels: None })
+                    .collect()
+            }
+        }
+    }
+
+    fn tasks(&self, groups: usize) -> Vec<Task> {
+        let w = &self.window;
+        let wanted = TASKS * rayon::current_num_threads();
+        // Rows at a border between bands are made twice, so bands are not too low.
+        let most = (w.out_height / (2 * w.kernel.0)).max(1);
+        let bands = wanted.div_ceil((w.batch * groups).max(1)).min(most);
+        let mut tasks = Vec::with_capacity(w.batch * bands * groups);
+        for image in 0..w.batch {
+            for band in 0..bands {
+                let edge = |i: usize| i * w.out_height / bands;
+                for group in 0..groups {
+                    tasks.push(Task { image, rows: edge(band)..edge(band + 1), group });
                 }
             }
-            out[at..at + n].copy_from_slice(&acc[..n]);
-            at += n;
+        }
+        tasks
+    }
+
+    fn make(
+        &self,
+        task: &Task,
+        channels: &Channels,
+        target: &Output,
+        with_sums: bool,
+    ) -> Vec<f32> {
+        thread_local! {
+            static RING_MEMORY: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+        }
+        let w = &self.window;
+        let count = channels.range.len();
+        let padded = count.next_multiple_of(PAD);
+        let row_len = self.padded_width() * padded;
+        let mut sums = vec![0.0; if with_sums { padded } else { 0 }];
+        RING_MEMORY.with_borrow_mut(|ring| {
+            // One row more, of zeros, stands for those beyond the image.
+            ring.clear();
+            ring.resize((w.kernel.0 + 1) * row_len, 0.0);
+            let first = (task.rows.start * w.stride).saturating_sub(w.top);
+            let mut next = first;
+            for oh in task.rows.clone() {
+                let top = (oh * w.stride) as isize - w.top as isize;
+                let end = (top + w.kernel.0 as isize).clamp(0, w.height as isize) as usize;
+                while next < end {
+                    let slot = &mut ring[next % w.kernel.0 * row_len..][..row_len];
+                    self.input_row(task.image, next, channels, padded, slot);
+                    next += 1;
+                }
+                let rows: Vec<&[f32]> = (0..w.kernel.0)
+                    .map(|i| match usize::try_from(top + i as isize) {
+                        Ok(y) if y < w.height => &ring[y % w.kernel.0 * row_len..][..row_len],
+                        _ => &ring[w.kernel.0 * row_len..],
+                    })
+                    .collect();
+                let at = ((task.image * w.out_height + oh) * w.out_width) * w.channels
+                    + channels.range.start;
+                let row = Row {
+                    rows: &rows,
+                    taps: &self.weights.taps[channels.range.start..],
+                    tap_stride: self.weights.stride(),
+                    bias: &self.weights.bias[channels.range.start..],
+                    residual: self.residual.map(|r| &r[at..]),
+                    activation: self.activation,
+                    channels: count,
+                    pixel: padded,
+                    width: w.out_width,
+                    out_stride: w.channels,
+                    kernel: w.kernel.1,
+                    stride: w.stride,
+                };
+                // SAFETY: this task alone writes these channels of this row, within the output.
+                output_row(&row, target.0.wrapping_add(at), &mut sums);
+            }
+        });
+        sums
+    }
+
+    /// Row `y` of the input of the depthwise convolution into a slot of the ring.
+    fn input_row(&self, image: usize, y: usize, channels: &Channels, pixel: usize, slot: &mut [f32]) {
+        let w = &self.window;
+        let slot = &mut slot[w.left * pixel..][..w.width * pixel];
+        let row = image * w.height + y;
+        match (&self.widening, &channels.panels) {
+            (Some(widening), Some(group)) => {
+                let k = widening.weights.inner();
+                let x = &self.x[row * w.width * k..][..w.width * k];
+                let then = Epilogue {
+                    bias: Some(&widening.bias[channels.range.clone()]),
+                    activation: widening.activation,
+                    ..Epilogue::NONE
+                };
+                let x = Matrix::rows(x, w.width, k, k);
+                // SAFETY: the slot holds `width` pixels of at least as many channels as the group.
+                unsafe { product_raw(slot.as_mut_ptr(), pixel, x, widening.weights, group, &then) }
+            }
+            _ => {
+                let x = &self.x[row * w.width * w.channels..][..w.width * w.channels];
+                for (slot, x) in slot.chunks_exact_mut(pixel).zip(x.chunks_exact(w.channels)) {
+                    slot[..channels.range.len()].copy_from_slice(&x[channels.range.clone()]);
+                }
+            }
         }
     }
 }
 
-const LANES: usize = 32;
+/// The output's memory, of which every task writes its own part.
+struct Output(*mut f32);
+// SAFETY: tasks write disjoint parts, and nobody reads before all are done.
+unsafe impl Sync for Output {}
+
+/// One row of the output for some channels.
+struct Row<'a> {
+    /// Rows of the input under the window, zeros at their ends.
+    rows: &'a [&'a [f32]],
+    taps: &'a [f32],
+    tap_stride: usize,
+    bias: &'a [f32],
+    /// Added before the activation; laid out as the output.
+    residual: Option<&'a [f32]>,
+    activation: Activation,
+    channels: usize,
+    /// Floats from one pixel of the input to the next.
+    pixel: usize,
+    /// Pixels of the output.
+    width: usize,
+    /// Floats from one pixel of the output to the next.
+    out_stride: usize,
+    kernel: usize,
+    stride: usize,
+}
+
+dispatch!(fn output_row(row: &Row, out: *mut f32, sums: &mut [f32]) = output_row_body);
+#[inline(always)]
+fn output_row_body<I: Isa>(row: &Row, out: *mut f32, sums: &mut [f32]) {
+    let reach = (row.width.saturating_sub(1) * row.stride + row.kernel) * row.pixel;
+    let whole = row.channels.next_multiple_of(I::V::LANES);
+    assert!(row.rows.iter().all(|r| r.len() >= reach) && whole <= row.pixel);
+    assert!(row.taps.len() + row.channels >= whole);
+    match (row.rows.len(), row.kernel, row.stride) {
+        (3, 3, 1) => window::<I::V, 3, 9, 1>(row, out, sums),
+        (3, 3, 2) => window::<I::V, 3, 9, 2>(row, out, sums),
+        (5, 5, 1) => window::<I::V, 5, 25, 1>(row, out, sums),
+        (5, 5, 2) => window::<I::V, 5, 25, 2>(row, out, sums),
+        _ => any_window::<I::V>(row, out, sums),
+    }
+}
+
+/// Pixels of the output that are made together, so that a tap serves all of them.
+const PIXELS: usize = 4;
+
+/// A window of `K` x `K` (`KK` taps) at stride `S`.
+#[inline(always)]
+fn window<V: Vector, const K: usize, const KK: usize, const S: usize>(
+    row: &Row,
+    out: *mut f32,
+    sums: &mut [f32],
+) {
+    for c in (0..row.channels).step_by(V::LANES) {
+        // SAFETY: the caller has checked that windows and vectors stay within the rows, and taps
+        // and bias are padded to whole vectors.
+        unsafe {
+            let taps: [V; KK] =
+                std::array::from_fn(|t| V::load(row.taps.as_ptr().add(t * row.tap_stride + c)));
+            let bias = V::load(row.bias.as_ptr().add(c));
+            let rows: [*const f32; K] = std::array::from_fn(|i| row.rows[i].as_ptr().add(c));
+            let mut sum = V::splat(0.0);
+            let mut ow = 0;
+            while ow + PIXELS <= row.width {
+                let mut acc = [bias; PIXELS];
+                for i in 0..K {
+                    let x = rows[i].add(ow * S * row.pixel);
+                    for j in 0..K {
+                        for (o, acc) in acc.iter_mut().enumerate() {
+                            let x = V::load(x.add((o * S + j) * row.pixel));
+                            *acc = x.mul_add(taps[i * K + j], *acc);
+                        }
+                    }
+                }
+                for (o, acc) in acc.into_iter().enumerate() {
+                    sum = sum.add(store(row, out, ow + o, c, acc));
+                }
+                ow += PIXELS;
+            }
+            while ow < row.width {
+                let mut acc = bias;
+                for i in 0..K {
+                    for j in 0..K {
+                        let x = V::load(rows[i].add((ow * S + j) * row.pixel));
+                        acc = x.mul_add(taps[i * K + j], acc);
+                    }
+                }
+                sum = sum.add(store(row, out, ow, c, acc));
+                ow += 1;
+            }
+            add_sum(sums, c, sum);
+        }
+    }
+}
+
+/// The same for every other window.
+#[inline(always)]
+fn any_window<V: Vector>(row: &Row, out: *mut f32, sums: &mut [f32]) {
+    for c in (0..row.channels).step_by(V::LANES) {
+        let mut sum = V::splat(0.0);
+        for ow in 0..row.width {
+            // SAFETY: as in `window`.
+            unsafe {
+                let mut acc = V::load(row.bias.as_ptr().add(c));
+                for (i, x) in row.rows.iter().enumerate() {
+                    for j in 0..row.kernel {
+                        let x = V::load(x.as_ptr().add((ow * row.stride + j) * row.pixel + c));
+                        let tap = (i * row.kernel + j) * row.tap_stride + c;
+                        acc = x.mul_add(V::load(row.taps.as_ptr().add(tap)), acc);
+                    }
+                }
+                sum = sum.add(store(row, out, ow, c, acc));
+            }
+        }
+        // SAFETY: sums, where they are asked for, are padded to whole vectors.
+        unsafe { add_sum(sums, c, sum) }
+    }
+}
+
+/// Epilogue of one vector: residual, activation, and out.
+#[inline(always)]
+unsafe fn store<V: Vector>(row: &Row, out: *mut f32, ow: usize, c: usize, acc: V) -> V {
+    let lanes = V::LANES.min(row.channels - c);
+    let at = ow * row.out_stride + c;
+    // SAFETY: `lanes` channels from `c` of this pixel are in the output and the residual.
+    unsafe {
+        let acc = match row.residual {
+            Some(r) => acc.add(V::load_part(r.as_ptr().add(at), lanes)),
+            None => acc,
+        };
+        let y = row.activation.of(acc);
+        if lanes == V::LANES {
+            y.store(out.add(at));
+        } else {
+            y.store_part(out.add(at), lanes);
+        }
+        y
+    }
+}
+
+#[inline(always)]
+unsafe fn add_sum<V: Vector>(sums: &mut [f32], c: usize, sum: V) {
+    if sums.len() >= c + V::LANES {
+        let at = sums[c..].as_mut_ptr();
+        // SAFETY: a whole vector is there.
+        unsafe { V::load(at).add(sum).store(at) }
+    }
+}

@@ -1,5 +1,6 @@
 //! Output buffers filled tile by tile in parallel, without writing zeros first.
 
+use crate::product::{Epilogue, Matrix, Packed, product_raw};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -30,6 +31,17 @@ impl<'a> Blank<'a> {
         unsafe { assume_written(self.0) }
     }
 
+    /// The product of `a` and `b`, and what follows it.
+    pub(crate) fn product(self, a: Matrix, b: &Packed, then: &Epilogue) -> &'a mut [f32] {
+        let n = b.columns();
+        assert!(!then.accumulate && self.0.len() == a.height() * n);
+        // SAFETY: the blank holds the whole product, which writes every element of it.
+        unsafe {
+            product_raw(self.0.as_mut_ptr().cast(), n, a, b, &b.all(), then);
+            assume_written(self.0)
+        }
+    }
+
     /// Zeros.
     pub(crate) fn zeros(self) -> &'a mut [f32] {
         self.each(|_| 0.0)
@@ -47,9 +59,29 @@ pub(crate) fn par_fill<F>(len: usize, tile: usize, fill: F) -> Vec<f32>
 where
     F: for<'a> Fn(usize, Blank<'a>) -> &'a mut [f32] + Sync,
 {
+    let tile = tile.max(1);
+    par_fill_parts(len, (0..len.div_ceil(tile)).map(|i| tile.min(len - i * tile)), fill)
+}
+
+/// The same with tiles of the given lengths, whose sum is `len`.
+pub(crate) fn par_fill_parts<F>(
+    len: usize,
+    lengths: impl Iterator<Item = usize>,
+    fill: F,
+) -> Vec<f32>
+where
+    F: for<'a> Fn(usize, Blank<'a>) -> &'a mut [f32] + Sync,
+{
     let mut out: Vec<f32> = Vec::with_capacity(len);
-    let spare = &mut out.spare_capacity_mut()[..len];
-    spare.par_chunks_mut(tile.max(1)).enumerate().for_each(|(i, part)| {
+    let mut spare = &mut out.spare_capacity_mut()[..len];
+    let mut parts = Vec::new();
+    for length in lengths {
+        let (part, rest) = spare.split_at_mut(length);
+        parts.push(part);
+        spare = rest;
+    }
+    assert!(spare.is_empty(), "tiles cover the whole buffer");
+    parts.into_par_iter().enumerate().for_each(|(i, part)| {
         let n = part.len();
         let written = fill(i, Blank(part));
         assert_eq!(written.len(), n);

@@ -1,5 +1,7 @@
 //! Patches of a map as rows of a matrix, so that a dense convolution is a product.
 
+use std::cell::RefCell;
+
 /// The geometry of a convolution over channels-last maps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
@@ -41,10 +43,28 @@ impl Window {
     }
 }
 
-/// Rows `first..first + rows` of the matrix (B * H' * W', KH * KW * C) of patches of `x`.
-pub(crate) fn gather_patches(x: &[f32], w: &Window, first: usize, rows: usize) -> Vec<f32> {
+/// Runs `f` on rows `first..first + rows` of the matrix (B * H' * W', KH * KW * C) of patches of
+/// `x`, made in memory that the thread keeps.
+pub(crate) fn with_patches<R>(
+    x: &[f32],
+    w: &Window,
+    first: usize,
+    rows: usize,
+    f: impl FnOnce(&[f32]) -> R,
+) -> R {
+    thread_local! {
+        static PATCHES: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    }
+    PATCHES.with_borrow_mut(|patches| {
+        patches.clear();
+        gather(x, w, first, rows, patches);
+        f(patches)
+    })
+}
+
+fn gather(x: &[f32], w: &Window, first: usize, rows: usize, out: &mut Vec<f32>) {
     let (c, (kh, kw)) = (w.channels, w.kernel);
-    let mut out = Vec::with_capacity(rows * w.patch_len());
+    out.reserve(rows * w.patch_len());
     for pixel in first..first + rows {
         let (ow, rest) = (pixel % w.out_width, pixel / w.out_width);
         let (oh, image) = (rest % w.out_height, rest / w.out_height);
@@ -63,5 +83,4 @@ pub(crate) fn gather_patches(x: &[f32], w: &Window, first: usize, rows: usize) -
         }
         out.resize(out.len() + (kh - h1) * row_len, 0.0);
     }
-    out
 }

@@ -4,10 +4,16 @@
 //! for AVX-512, for AVX2 with FMA and for the target's baseline (SSE2 on x86-64, NEON on
 //! aarch64), and picks one when called.
 
+use crate::simd::Vector;
+
 /// What a kernel body may assume of the processor.
 pub(crate) trait Isa {
     /// A fused multiply-add is one instruction.
     const FMA: bool;
+    /// 32 vector registers rather than 16.
+    const WIDE: bool;
+    /// The vector of kernels that are written with vectors.
+    type V: Vector;
 
     /// `a * b + c`, fused where that is fast.
     #[inline(always)]
@@ -16,14 +22,32 @@ pub(crate) trait Isa {
     }
 }
 
-pub(crate) struct Fused;
-impl Isa for Fused {
+#[cfg(target_arch = "x86_64")]
+pub(crate) struct Avx512;
+#[cfg(target_arch = "x86_64")]
+impl Isa for Avx512 {
     const FMA: bool = true;
+    const WIDE: bool = true;
+    type V = crate::simd::Avx512Vector;
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) struct Avx2;
+#[cfg(target_arch = "x86_64")]
+impl Isa for Avx2 {
+    const FMA: bool = true;
+    const WIDE: bool = false;
+    type V = crate::simd::Avx2Vector;
 }
 
 pub(crate) struct Baseline;
 impl Isa for Baseline {
     const FMA: bool = cfg!(target_arch = "aarch64");
+    const WIDE: bool = cfg!(target_arch = "aarch64");
+    #[cfg(target_arch = "aarch64")]
+    type V = crate::simd::NeonVector;
+    #[cfg(not(target_arch = "aarch64"))]
+    type V = crate::simd::PortableVector;
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -81,9 +105,9 @@ macro_rules! dispatch {
             #[cfg(target_arch = "x86_64")]
             {
                 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-                fn avx512($($arg: $ty),*) $(-> $ret)? { $body::<$crate::isa::Fused>($($arg),*) }
+                fn avx512($($arg: $ty),*) $(-> $ret)? { $body::<$crate::isa::Avx512>($($arg),*) }
                 #[target_feature(enable = "avx2,fma")]
-                fn avx2($($arg: $ty),*) $(-> $ret)? { $body::<$crate::isa::Fused>($($arg),*) }
+                fn avx2($($arg: $ty),*) $(-> $ret)? { $body::<$crate::isa::Avx2>($($arg),*) }
                 match $crate::isa::level() {
                     // SAFETY: `level` has checked these features on this processor.
                     $crate::isa::Level::Avx512 => return unsafe { avx512($($arg),*) },

@@ -1,9 +1,10 @@
 //! A linear layer with a bias a position and a rectifier, fused.
 
+use crate::activation::Activation;
 use crate::fill::par_fill;
 use crate::isa::{Isa, dispatch};
 use crate::pool::sum_rows;
-use crate::product::{Matrix, TILE, product};
+use crate::product::{Epilogue, Matrix, Packed, TILE, product, product_once};
 use crate::storage::{contiguous, is_fused, with_slice};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 
@@ -60,17 +61,18 @@ impl CustomOp3 for Linear {
         let (o, k) = lw.shape().dims2()?;
         let (p, _) = lb.shape().dims2()?;
         let x = contiguous("linear", x, lx)?;
-        let w = Matrix::rows(contiguous("linear", w, lw)?, o, k, k);
+        let w = Packed::new(Matrix::rows(contiguous("linear", w, lw)?, o, k, k).transposed());
         let b = contiguous("linear", b, lb)?;
         let y = par_fill(n * o, TILE * o, |tile, blank| {
             let first = tile * TILE;
             let rows = blank.len() / o;
             let y = blank.rows(o, |i| &b[(first + i) % p * o..][..o]);
             let x = Matrix::rows(&x[first * d..], rows, k, d);
-            product(y, o, x, w.transposed(), true);
-            if self.0 == Rectifier::Relu {
-                rectify(y);
-            }
+            let activation = match self.0 {
+                Rectifier::None => Activation::Identity,
+                Rectifier::Relu => Activation::Relu,
+            };
+            product(y, o, x, &w, &Epilogue { activation, ..Epilogue::ACCUMULATE });
             y
         });
         Ok((CpuStorage::F32(y), (n, o).into()))
@@ -124,11 +126,12 @@ impl CustomOp3 for Linear {
 
 /// (N, D): `g W` in the first K columns, zeros in the rest, which the layer did not read.
 fn input_grad(g: &[f32], w: &[f32], (n, d): (usize, usize), (o, k): (usize, usize)) -> Vec<f32> {
+    let w = Packed::new(Matrix::rows(w, o, k, k));
     par_fill(n * d, TILE * d, |tile, blank| {
         let rows = blank.len() / d;
         let out = blank.zeros();
         let g = Matrix::rows(&g[tile * TILE * o..], rows, o, o);
-        product(out, d, g, Matrix::rows(w, o, k, k), false);
+        product(out, d, g, &w, &Epilogue::NONE);
         out
     })
 }
@@ -141,7 +144,7 @@ fn weight_grad(g: &[f32], x: &[f32], (n, d): (usize, usize), (o, k): (usize, usi
         let rows = blank.len() / k;
         let out = blank.zeros();
         let g = Matrix::rows(&g[tile * block..], n, rows, o).transposed();
-        product(out, k, g, Matrix::rows(x, n, k, d), false);
+        product_once(out, k, g, Matrix::rows(x, n, k, d), &Epilogue::NONE);
         out
     })
 }
@@ -168,13 +171,6 @@ fn bias_grad(g: &[f32], p: usize, o: usize) -> Vec<f32> {
         }
         out
     })
-}
-
-dispatch!(pub(crate) fn rectify(y: &mut [f32]) = rectify_body);
-#[inline(always)]
-fn rectify_body<I: Isa>(y: &mut [f32]) {
-    // A NaN must stay one: `max` would turn it into 0 and hide a diverged run.
-    y.iter_mut().for_each(|y| *y = if *y < 0.0 { 0.0 } else { *y });
 }
 
 dispatch!(pub(crate) fn mask(g: &mut [f32], y: &[f32]) = mask_body);

@@ -1,7 +1,7 @@
 //! Multiplication with a fixed square matrix.
 
 use crate::fill::par_fill;
-use crate::product::{Matrix, TILE, product};
+use crate::product::{Epilogue, Matrix, Packed, TILE};
 use crate::storage::{contiguous, is_fused, with_slice};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use std::sync::Arc;
@@ -37,11 +37,10 @@ impl CustomOp1 for Rotate {
         let x = contiguous("rotation", x, layout)?;
         let r = Matrix::rows(&self.matrix, d, d, d);
         let r = if self.transposed { r.transposed() } else { r };
+        let r = Packed::new(r);
         let y = par_fill(n * d, TILE * d, |tile, blank| {
             let rows = blank.len() / d;
-            let y = blank.zeros();
-            product(y, d, Matrix::rows(&x[tile * TILE * d..], rows, d, d), r, false);
-            y
+            blank.product(Matrix::rows(&x[tile * TILE * d..], rows, d, d), &r, &Epilogue::NONE)
         });
         Ok((CpuStorage::F32(y), (n, d).into()))
     }

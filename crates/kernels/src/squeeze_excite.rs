@@ -4,8 +4,9 @@ use crate::activation::Activation;
 use crate::fill::par_fill;
 use crate::isa::{Isa, dispatch};
 use crate::pool::global_mean;
-use crate::storage::{is_fused, with_slice};
-use candle_core::{Result, Tensor};
+use crate::storage::{is_fused, with_slice, with_slices};
+use crate::simd::Vector;
+use candle_core::{Result, Tensor, bail};
 
 /// The two small layers of a squeeze-and-excitation block.
 #[derive(Clone, Debug)]
@@ -20,6 +21,66 @@ pub struct SqueezeExcite {
     pub expand_bias: Tensor,
     /// Between the two layers.
     pub activation: Activation,
+}
+
+impl SqueezeExcite {
+    /// `sigmoid(expand(act(reduce(mean))))` of means (B, C), (B, C), on the CPU.
+    ///
+    /// # Errors
+    /// Shapes that do not belong together, another type or device.
+    pub(crate) fn gates(&self, mean: &[f32]) -> Result<Vec<f32>> {
+        let (r, c) = self.reduce.dims2()?;
+        let parts = [&self.reduce, &self.reduce_bias, &self.expand, &self.expand_bias];
+        if c == 0
+            || !mean.len().is_multiple_of(c)
+            || self.reduce_bias.dims() != [r]
+            || self.expand.dims() != [c, r]
+            || self.expand_bias.dims() != [c]
+        {
+            let shapes = parts.map(|t| t.dims().to_vec());
+            bail!("squeeze-and-excitation: {shapes:?} do not fit {} means", mean.len())
+        }
+        let parts = parts.map(|t| t.contiguous());
+        let parts = parts.into_iter().collect::<Result<Vec<_>>>()?;
+        with_slices(&parts, |parts| {
+            mean.chunks_exact(c)
+                .flat_map(|mean| {
+                    let mut squeezed = parts[1].to_vec();
+                    dense(parts[0], mean, self.activation, &mut squeezed);
+                    let mut gate = parts[3].to_vec();
+                    dense(parts[2], &squeezed, Activation::Sigmoid, &mut gate);
+                    gate
+                })
+                .collect()
+        })
+    }
+}
+
+dispatch!(
+    /// `y = act(w x + y)`, `w` (y, x) row-major.
+    fn dense(w: &[f32], x: &[f32], activation: Activation, y: &mut [f32]) = dense_body
+);
+#[inline(always)]
+fn dense_body<I: Isa>(w: &[f32], x: &[f32], activation: Activation, y: &mut [f32]) {
+    const LANES: usize = 16;
+    for (row, y) in w.chunks_exact(x.len().max(1)).zip(y.iter_mut()) {
+        let mut lanes = [0.0f32; LANES];
+        let (a, b) = (row.chunks_exact(LANES), x.chunks_exact(LANES));
+        let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
+        for (a, b) in a.zip(b) {
+            for l in 0..LANES {
+                lanes[l] = I::madd(a[l], b[l], lanes[l]);
+            }
+        }
+        *y += lanes.iter().sum::<f32>() + rest;
+    }
+    for part in y.chunks_mut(I::V::LANES) {
+        // SAFETY: `part` holds that many lanes.
+        unsafe {
+            let x = I::V::load_part(part.as_ptr(), part.len());
+            activation.of(x).store_part(part.as_mut_ptr(), part.len());
+        }
+    }
 }
 
 /// `x` (B, H, W, C) times `sigmoid(expand(act(reduce(mean of x))))` (B, C).
