@@ -93,13 +93,12 @@ impl Bijection for CouplingChain {
         if !weight.device().is_cpu() || weight.dtype() != DType::F32 {
             return Ok(None);
         }
-        let positions = code.map_or(0, |c| c.dims()[0]);
         let code = self.code(code)?;
         let tensors = tensors(&self.blocks);
         let (stack, constant) = with_slices(&tensors, |slices| {
             let weights = weights(slices);
-            let stack = FrozenStack::new(self.size, &weights, code.as_ref(), positions);
-            (stack, constant(&weights, self.size.dim))
+            let constant = constant(&weights, self.size.dim);
+            (FrozenStack::new(self.size, &weights, code), constant)
         })?;
         Ok(Some(Box::new(FrozenChain { stack, dim: self.size.dim, constant })))
     }
@@ -215,7 +214,7 @@ impl FlowTrainer for StackTrainer {
         let workspace = &mut self.workspace;
         Ok(with_slices(&tensors(&self.blocks), |slices| {
             let weights = weights(slices);
-            let (z, mut log_det) = workspace.forward(&weights, maps, (first, count));
+            let (z, mut log_det) = workspace.forward(maps, (first, count));
             let constant = constant(&weights, d);
             log_det.iter_mut().for_each(|l| *l += constant);
             (z, log_det)

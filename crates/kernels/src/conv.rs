@@ -215,7 +215,6 @@ impl Conv2d {
                 rows: residual.map(|r| AddedRows {
                     data: &r[first * n..(first + rows) * n],
                     stride: n,
-                    offset: 0,
                     repeat: 1,
                 }),
                 accumulate: false,

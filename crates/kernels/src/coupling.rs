@@ -187,9 +187,10 @@ fn couple_rows_body<I: Isa>(
             *y = I::madd(*x, *g, *o);
         }
         let (s, t) = a.split_at_mut(h);
-        let half = y2.iter_mut().zip(x2).zip(s.iter_mut()).zip(t).zip(gain2).zip(offset2);
+        // A loop of its own, else the compiler does not vectorise it.
+        s.iter_mut().for_each(|s| *s = tanh::<I>(DAMPING * *s));
+        let half = y2.iter_mut().zip(x2).zip(s.iter()).zip(t).zip(gain2).zip(offset2);
         for (((((y, x), s), t), g), o) in half {
-            *s = tanh::<I>(DAMPING * *s);
             let u = I::madd(*x, exp::<I>(clamp * *s), DAMPING * *t);
             *y = I::madd(u, *g, *o);
         }

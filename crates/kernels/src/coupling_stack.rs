@@ -10,9 +10,10 @@ use crate::activation::Activation;
 use crate::coupling::{couple_rows, gradient_rows};
 use crate::linear::mask;
 use crate::pool::sum_rows;
-use crate::position_bias::PositionCode;
+use crate::position_bias::{PositionBias, PositionCode};
 use crate::product::{AddedRows, Epilogue, Matrix, Packed, product, product_once};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// Sizes of the blocks of a stack.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -86,10 +87,9 @@ impl StackGradients {
     }
 
     fn add(&mut self, other: &Self) {
-        let pairs = self.blocks.iter_mut().flatten().zip(other.blocks.iter().flatten());
-        for (a, b) in pairs {
-            sum_rows(b, a);
-        }
+        self.blocks.par_iter_mut().zip(&other.blocks).for_each(|(own, other)| {
+            own.iter_mut().zip(other).for_each(|(a, b)| sum_rows(b, a));
+        });
     }
 }
 
@@ -157,28 +157,54 @@ fn matrices<'a>(size: &StackSize, w: &BlockWeights<'a>) -> [Matrix<'a>; 3] {
     ]
 }
 
-/// Buffers of a stack in training, kept from step to step: activations of the tiles of one chunk,
-/// and gradients that add up over chunks. Threads have gradients of their own, added in order, so
-/// the same number of threads gives the same bytes.
+/// Buffers of a stack in training, kept from step to step: activations of one chunk, and gradients
+/// that add up over chunks. Every thread has a lane of its own, the lanes' gradients are added in
+/// order, so the same number of threads gives the same bytes.
 pub struct StackWorkspace {
     size: StackSize,
     weights: Vec<PackedBlock>,
-    code: Option<PositionCode>,
-    tiles: Vec<Tile>,
-    bias: Vec<Vec<f32>>,
-    lanes: Vec<StackGradients>,
+    condition: Condition,
+    lanes: Vec<Lane>,
 }
 
-/// Activations of one tile.
+/// What is added to a first layer before its rectifier, where it depends on the position.
 #[derive(Default)]
-struct Tile {
-    /// Positions of the chunk.
-    positions: std::ops::Range<usize>,
+struct Condition {
+    code: Option<PositionCode>,
+    /// For each block.
+    products: Vec<PositionBias>,
+}
+
+impl Condition {
+    fn refill(&mut self, size: &StackSize, weights: &[BlockWeights]) {
+        if let Some(code) = &self.code {
+            self.products = weights.par_iter().map(|w| code.products(size, w)).collect();
+        }
+    }
+
+    /// Rows (positions, hidden) of block `k` in `memory`.
+    fn rows<'m>(
+        &self,
+        k: usize,
+        hidden: usize,
+        positions: Range<usize>,
+        memory: &'m mut Vec<f32>,
+    ) -> Option<&'m [f32]> {
+        let code = self.code.as_ref()?;
+        code.bias(&self.products[k], hidden, positions, memory);
+        Some(memory)
+    }
+}
+
+/// Some positions of a chunk, the images of each next to each other, and their gradients.
+struct Lane {
+    positions: Range<usize>,
     /// Output of the last block; in the backward pass the gradient.
     z: Vec<f32>,
     log_det: Vec<f32>,
     saved: Vec<Saved>,
     scratch: Vec<f32>,
+    gradients: StackGradients,
 }
 
 /// What a block's gradient needs.
@@ -186,42 +212,61 @@ struct Tile {
 struct Saved {
     x: Vec<f32>,
     hidden: Vec<f32>,
-    /// The subnet's output, its first half bounded by tanh.
+    /// The subnet's output, its first half bounded by tanh; in the backward pass the gradient.
     a: Vec<f32>,
-    /// Gradient of the position bias (positions, hidden).
-    bias: Vec<f32>,
+    /// Gradient before the rectifier.
+    dhidden: Vec<f32>,
 }
 
-/// Rows of a tile: panels of weights serve often and activations of a block stay in cache.
-const ROWS: usize = 96;
+/// Rows that go through all blocks together: panels of weights serve often and activations of a
+/// block stay in cache.
+const ROWS: usize = 192;
 
-fn positions_together(images: usize, count: usize, threads: usize) -> usize {
-    let share = count.div_ceil(threads.max(1));
-    (ROWS / images.max(1)).clamp(1, share.max(1))
+/// Positions of a tile of about [`ROWS`] vectors.
+fn tile_positions(images: usize) -> usize {
+    (ROWS / images.max(1)).max(1)
+}
+
+/// `range` in parts of `width`, the last one shorter.
+fn tiles(range: Range<usize>, width: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
+    let count = range.len().div_ceil(width);
+    (0..count).map(move |i| {
+        let start = range.start + i * width;
+        start..(start + width).min(range.end)
+    })
 }
 
 impl StackWorkspace {
     /// For blocks with these weights; `code` of all positions, where blocks are conditioned.
     pub fn new(size: StackSize, weights: &[BlockWeights], code: Option<PositionCode>) -> Self {
-        let lanes = rayon::current_num_threads().max(1);
-        let lanes = (0..lanes).map(|_| StackGradients::zeros(&size, weights.len())).collect();
-        let bias = weights.iter().map(|_| Vec::new()).collect();
+        let lanes = (0..rayon::current_num_threads().max(1)).map(|_| Lane {
+            positions: 0..0,
+            z: Vec::new(),
+            log_det: Vec::new(),
+            saved: weights.iter().map(|_| Saved::default()).collect(),
+            scratch: Vec::new(),
+            gradients: StackGradients::zeros(&size, weights.len()),
+        });
+        let lanes = lanes.collect();
+        let mut condition = Condition { code, products: Vec::new() };
+        condition.refill(&size, weights);
         let weights = weights.iter().map(|w| PackedBlock::new(&size, w, true)).collect();
-        Self { size, weights, code, tiles: Vec::new(), bias, lanes }
+        Self { size, weights, condition, lanes }
     }
 
     /// Begins a step: takes the weights as they are now, and sets all gradients to 0.
     pub fn begin(&mut self, weights: &[BlockWeights]) {
         let size = self.size;
         self.weights.par_iter_mut().zip(weights).for_each(|(p, w)| p.refill(&size, w));
-        self.lanes.par_iter_mut().for_each(StackGradients::clear);
+        self.condition.refill(&size, weights);
+        self.lanes.par_iter_mut().for_each(|lane| lane.gradients.clear());
     }
 
     /// The gradients so far; the workspace's own are spent until [`StackWorkspace::begin`].
     pub fn gradients(&mut self) -> &StackGradients {
         let (first, rest) = self.lanes.split_at_mut(1);
-        rest.iter().for_each(|lane| first[0].add(lane));
-        &first[0]
+        rest.iter().for_each(|lane| first[0].gradients.add(&lane.gradients));
+        &first[0].gradients
     }
 
     /// Forward: positions `first..first + count` of `images` maps, each (P, D) row-major, with the
@@ -229,23 +274,29 @@ impl StackWorkspace {
     /// without the constant `sum ln g`, which the caller adds.
     pub fn forward(
         &mut self,
-        weights: &[BlockWeights],
         maps: &[&[f32]],
         (first, count): (usize, usize),
     ) -> (Vec<f32>, Vec<f32>) {
-        self.lay_out(maps.len(), count);
-        let size = self.size;
-        if let Some(code) = &self.code {
-            self.bias.par_iter_mut().zip(weights).for_each(|(bias, w)| {
-                code.bias(&size, w, first..first + count, bias);
-            });
-        }
-        let (packed, bias, images) = (&self.weights, &self.bias, maps.len());
-        self.tiles.par_iter_mut().for_each(|tile| {
-            gather(&mut tile.saved[0].x, &tile.positions, maps, first, size.dim);
-            forward_tile(&size, packed, bias, images, tile);
+        let lanes = self.lanes.len();
+        let images = maps.len();
+        let (size, weights, condition) = (self.size, &self.weights, &self.condition);
+        self.lanes.par_iter_mut().enumerate().for_each(|(i, lane)| {
+            lane.positions = first + i * count / lanes..first + (i + 1) * count / lanes;
+            lane.lay_out(&size, images);
+            gather(&mut lane.saved[0].x, lane.positions.clone(), maps, size.dim);
+            lane.forward(&size, weights, condition, images);
         });
-        self.by_image(maps.len(), count)
+        let d = size.dim;
+        let mut z = vec![0.0; images * count * d];
+        let mut log_det = vec![0.0; images * count];
+        for lane in &self.lanes {
+            let rows = by_image(lane.positions.clone(), first, count, images);
+            for ((to, x), l) in rows.zip(lane.z.chunks_exact(d)).zip(&lane.log_det) {
+                z[to * d..(to + 1) * d].copy_from_slice(x);
+                log_det[to] = *l;
+            }
+        }
+        (z, log_det)
     }
 
     /// Backward of the last [`StackWorkspace::forward`]: `dz` (B, count, D) and `dlog_det`
@@ -258,123 +309,149 @@ impl StackWorkspace {
         dlog_det: &[f32],
     ) {
         let (size, d) = (self.size, self.size.dim);
-        let lanes = self.lanes.len();
-        // Tile i belongs to thread i mod lanes: the order of every sum is fixed.
-        let mut of_lane: Vec<Vec<&mut Tile>> = (0..lanes).map(|_| Vec::new()).collect();
-        for (i, tile) in self.tiles.iter_mut().enumerate() {
-            of_lane[i % lanes].push(tile);
-        }
-        let weights = &self.weights;
-        of_lane.into_par_iter().zip(&mut self.lanes).for_each(|(tiles, grads)| {
-            for tile in tiles {
-                for (row, p) in tile.positions.clone().enumerate() {
-                    for b in 0..images {
-                        let (to, from) = (row * images + b, b * count + p);
-                        tile.z[to * d..(to + 1) * d].copy_from_slice(&dz[from * d..][..d]);
-                        tile.log_det[to] = dlog_det[from];
-                    }
-                }
-                backward_tile(&size, weights, images, tile, grads);
+        let (weights, condition) = (&self.weights, &self.condition);
+        self.lanes.par_iter_mut().for_each(|lane| {
+            let rows = by_image(lane.positions.clone(), first, count, images);
+            let own = lane.z.chunks_exact_mut(d).zip(&mut lane.log_det);
+            for (from, (z, l)) in rows.zip(own) {
+                z.copy_from_slice(&dz[from * d..][..d]);
+                *l = dlog_det[from];
             }
+            lane.backward(&size, weights, images);
+            lane.weight_gradients(&size, condition.code.as_ref(), images);
         });
-        self.condition_gradient(first, count);
-    }
-
-    /// Tiles of `count` positions of `images` images, with buffers of the right lengths.
-    fn lay_out(&mut self, images: usize, count: usize) {
-        let (size, blocks) = (self.size, self.weights.len());
-        let width = positions_together(images, count, self.lanes.len());
-        self.tiles.resize_with(count.div_ceil(width), Tile::default);
-        for (i, tile) in self.tiles.iter_mut().enumerate() {
-            tile.positions = i * width..((i + 1) * width).min(count);
-            let rows = tile.positions.len() * images;
-            tile.z.resize(rows * size.dim, 0.0);
-            tile.log_det.resize(rows, 0.0);
-            tile.scratch.resize(rows * size.dim.max(size.hidden), 0.0);
-            tile.saved.resize_with(blocks, Saved::default);
-            for saved in &mut tile.saved {
-                saved.x.resize(rows * size.dim, 0.0);
-                saved.hidden.resize(rows * size.hidden, 0.0);
-                saved.a.resize(rows * 2 * size.half(), 0.0);
-                saved.bias.resize(tile.positions.len() * size.hidden, 0.0);
-            }
-        }
-    }
-
-    /// Adds the gradients of the condition's columns of W1 and of b1, from those of the bias.
-    fn condition_gradient(&mut self, first: usize, count: usize) {
-        let size = self.size;
-        let (tiles, code) = (&self.tiles, &self.code);
-        self.lanes[0].blocks.par_iter_mut().enumerate().for_each(|(block, grads)| {
-            let all: Vec<f32> =
-                tiles.iter().flat_map(|t| t.saved[block].bias.iter().copied()).collect();
-            sum_rows(&all, &mut grads[1]);
-            if let Some(code) = code {
-                code.gradient(&size, &all, first..first + count, &mut grads[0]);
-            }
-        });
-    }
-
-    /// Latents and log-determinants of all tiles, image by image.
-    fn by_image(&self, images: usize, count: usize) -> (Vec<f32>, Vec<f32>) {
-        let d = self.size.dim;
-        let mut z = vec![0.0; images * count * d];
-        let mut log_det = vec![0.0; images * count];
-        for tile in &self.tiles {
-            for (row, p) in tile.positions.clone().enumerate() {
-                for b in 0..images {
-                    let (from, to) = (row * images + b, b * count + p);
-                    z[to * d..(to + 1) * d].copy_from_slice(&tile.z[from * d..][..d]);
-                    log_det[to] = tile.log_det[from];
-                }
-            }
-        }
-        (z, log_det)
     }
 }
 
-/// The vectors of a tile: positions in order, the images of each next to each other.
-fn gather(
-    x: &mut [f32],
-    positions: &std::ops::Range<usize>,
-    maps: &[&[f32]],
+/// For the vectors of some positions, the images of each next to each other: their places in an
+/// order image by image.
+fn by_image(
+    positions: Range<usize>,
     first: usize,
-    d: usize,
-) {
-    let pairs = positions.clone().flat_map(|p| maps.iter().map(move |map| (p, map)));
-    for (x, (p, map)) in x.chunks_exact_mut(d).zip(pairs) {
-        x.copy_from_slice(&map[(first + p) * d..][..d]);
-    }
-}
-
-fn forward_tile(
-    size: &StackSize,
-    weights: &[PackedBlock],
-    bias: &[Vec<f32>],
+    count: usize,
     images: usize,
-    tile: &mut Tile,
-) {
-    let Tile { positions, z, log_det, saved, scratch } = tile;
-    let rows = log_det.len();
-    log_det.fill(0.0);
-    let coupled = &mut scratch[..rows * size.dim];
-    for (k, (w, bias)) in weights.iter().zip(bias).enumerate() {
-        let (this, next) = saved.split_at_mut(k + 1);
-        let Saved { x, hidden, a, .. } = &mut this[k];
-        let bias = (!bias.is_empty()).then_some((bias.as_slice(), positions.start * images, images));
-        let out = next.first_mut().map_or(z.as_mut_slice(), |next| &mut next.x);
-        block_forward(size, w, bias, x, (hidden, a), coupled, log_det);
-        let coupled = Matrix::rows(coupled, rows, size.dim, size.dim);
-        product(out, size.dim, coupled, &w.rotation, &Epilogue::NONE);
+) -> impl Iterator<Item = usize> {
+    positions.flat_map(move |p| (0..images).map(move |b| b * count + p - first))
+}
+
+/// The vectors of positions of maps, the images of each next to each other.
+fn gather(x: &mut [f32], positions: Range<usize>, maps: &[&[f32]], d: usize) {
+    let pairs = positions.flat_map(|p| maps.iter().map(move |map| (p, map)));
+    for (x, (p, map)) in x.chunks_exact_mut(d).zip(pairs) {
+        x.copy_from_slice(&map[p * d..][..d]);
     }
 }
 
-/// `x` to `coupled`, the block's output before its rotation; `bias` of positions: the rows, and
-/// which of them, counted in vectors, is the first, and how many vectors a position has.
+impl Lane {
+    /// Buffers of the right lengths.
+    fn lay_out(&mut self, size: &StackSize, images: usize) {
+        let rows = self.positions.len() * images;
+        let together = tile_positions(images) * images;
+        self.z.resize(rows * size.dim, 0.0);
+        self.log_det.resize(rows, 0.0);
+        self.scratch.resize(together * size.dim, 0.0);
+        for saved in &mut self.saved {
+            saved.x.resize(rows * size.dim, 0.0);
+            saved.hidden.resize(rows * size.hidden, 0.0);
+            saved.a.resize(rows * 2 * size.half(), 0.0);
+            saved.dhidden.resize(rows * size.hidden, 0.0);
+        }
+    }
+
+    /// Rows of some of the lane's positions.
+    fn rows(&self, positions: &Range<usize>, images: usize) -> Range<usize> {
+        let of = |p: usize| (p - self.positions.start) * images;
+        of(positions.start)..of(positions.end)
+    }
+
+    fn forward(
+        &mut self,
+        size: &StackSize,
+        weights: &[PackedBlock],
+        condition: &Condition,
+        images: usize,
+    ) {
+        let d = size.dim;
+        self.log_det.fill(0.0);
+        let mut memory = Vec::new();
+        for positions in tiles(self.positions.clone(), tile_positions(images)) {
+            let rows = self.rows(&positions, images);
+            let part = |width: usize| rows.start * width..rows.end * width;
+            let coupled = &mut self.scratch[..rows.len() * d];
+            for (k, w) in weights.iter().enumerate() {
+                let (this, next) = self.saved.split_at_mut(k + 1);
+                let Saved { x, hidden, a, .. } = &mut this[k];
+                let bias = condition.rows(k, size.hidden, positions.clone(), &mut memory);
+                let between = (&mut hidden[part(size.hidden)], &mut a[part(2 * size.half())]);
+                let log_det = &mut self.log_det[rows.clone()];
+                block_forward(size, w, (bias, images), &x[part(d)], between, coupled, log_det);
+                let out = next.first_mut().map_or(&mut self.z, |next| &mut next.x);
+                let coupled = Matrix::rows(coupled, rows.len(), d, d);
+                product(&mut out[part(d)], d, coupled, &w.rotation, &Epilogue::NONE);
+            }
+        }
+    }
+
+    /// Gradients of activations: `z` and `log_det` hold those of the outputs.
+    fn backward(&mut self, size: &StackSize, weights: &[PackedBlock], images: usize) {
+        let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
+        for positions in tiles(self.positions.clone(), tile_positions(images)) {
+            let rows = self.rows(&positions, images);
+            let (n, part) = (rows.len(), |width: usize| rows.start * width..rows.end * width);
+            let z = &mut self.z[part(d)];
+            let log_det = &self.log_det[rows.clone()];
+            let blocks = weights.iter().zip(&mut self.saved).zip(&mut self.gradients.blocks);
+            for ((w, saved), [_, _, _, _, gaffine]) in blocks.rev() {
+                let back = w.backward.as_ref().expect("a workspace packs both ways");
+                let (x, a) = (&saved.x[part(d)], &mut saved.a[part(h2)]);
+                let coupled = &mut self.scratch[..n * d];
+                product(coupled, d, Matrix::rows(z, n, d, d), &back.rotation, &Epilogue::NONE);
+                let split = (d, size.half());
+                let (log_det, clamp) = (Some(log_det), size.clamp);
+                gradient_rows(z, x, a, gaffine, coupled, log_det, &w.affine, split, clamp);
+                let dhidden = &mut saved.dhidden[part(h)];
+                let da = Matrix::rows(a, n, h2, h2);
+                product(dhidden, h, da, &back.second, &Epilogue::NONE);
+                mask(dhidden, &saved.hidden[part(h)]);
+                let dhidden = Matrix::rows(dhidden, n, h, h);
+                product(z, d, dhidden, &back.first, &Epilogue::ACCUMULATE);
+            }
+        }
+    }
+
+    /// Gradients of weights, from those of activations: one product over all rows of the lane.
+    fn weight_gradients(&mut self, size: &StackSize, code: Option<&PositionCode>, images: usize) {
+        let (d, h, first, h2) = (size.dim, size.hidden, size.first(), 2 * size.half());
+        let rows = self.log_det.len();
+        let mut of_positions = vec![0.0; self.positions.len() * h];
+        let blocks = self.saved.iter().zip(&mut self.gradients.blocks);
+        for (saved, [gw1, gb1, gw2, gb2, _]) in blocks {
+            sum_rows(&saved.a, gb2);
+            let da = Matrix::rows(&saved.a, rows, h2, h2).transposed();
+            let hidden = Matrix::rows(&saved.hidden, rows, h, h);
+            product_once(gw2, h, da, hidden, &Epilogue::ACCUMULATE);
+            let dhidden = Matrix::rows(&saved.dhidden, rows, h, h).transposed();
+            let x1 = Matrix::rows(&saved.x, rows, first, d);
+            product_once(gw1, size.input(), dhidden, x1, &Epilogue::ACCUMULATE);
+            of_positions.fill(0.0);
+            let positions = of_positions.chunks_exact_mut(h);
+            for (sum, of_images) in positions.zip(saved.dhidden.chunks(images * h)) {
+                sum_rows(of_images, sum);
+            }
+            sum_rows(&of_positions, gb1);
+            if let Some(code) = code {
+                code.gradient(size, &of_positions, self.positions.clone(), gw1);
+            }
+        }
+    }
+}
+
+/// `x` to `coupled`, the block's output before its rotation; `bias`: a row for every so many
+/// vectors, if the block is conditioned.
 fn block_forward(
     size: &StackSize,
     w: &PackedBlock,
-    bias: Option<(&[f32], usize, usize)>,
+    (bias, repeat): (Option<&[f32]>, usize),
     x: &[f32],
     (hidden, a): (&mut [f32], &mut [f32]),
     coupled: &mut [f32],
@@ -384,7 +461,7 @@ fn block_forward(
     let rows = log_det.len();
     let then = Epilogue {
         bias: bias.is_none().then_some(w.b1.as_slice()),
-        rows: bias.map(|(data, offset, repeat)| AddedRows { data, stride: h, offset, repeat }),
+        rows: bias.map(|data| AddedRows { data, stride: h, repeat }),
         accumulate: false,
         activation: Activation::Relu,
     };
@@ -394,69 +471,21 @@ fn block_forward(
     couple_rows(coupled, log_det, x, a, &w.affine, (d, size.half()), size.clamp);
 }
 
-/// `tile.z` and `tile.log_det` hold the gradients of the outputs.
-fn backward_tile(
-    size: &StackSize,
-    weights: &[PackedBlock],
-    images: usize,
-    tile: &mut Tile,
-    grads: &mut StackGradients,
-) {
-    let (d, h, first, h2) = (size.dim, size.hidden, size.first(), 2 * size.half());
-    let rows = tile.log_det.len();
-    let Tile { z, log_det, saved, scratch, .. } = tile;
-    let blocks = weights.iter().zip(saved).zip(&mut grads.blocks).rev();
-    for ((w, saved), [gw1, _, gw2, gb2, gaffine]) in blocks {
-        let back = w.backward.as_ref().expect("a workspace packs both ways");
-        let Saved { x, hidden, a, bias } = saved;
-        let coupled = &mut scratch[..rows * d];
-        product(coupled, d, Matrix::rows(z, rows, d, d), &back.rotation, &Epilogue::NONE);
-        let split = (d, size.half());
-        gradient_rows(z, x, a, gaffine, coupled, Some(log_det), &w.affine, split, size.clamp);
-        sum_rows(a, gb2);
-        let da = Matrix::rows(a, rows, h2, h2);
-        let of_hidden = Matrix::rows(hidden, rows, h, h);
-        product_once(gw2, h, da.transposed(), of_hidden, &Epilogue::ACCUMULATE);
-        let dhidden = &mut scratch[..rows * h];
-        product(dhidden, h, da, &back.second, &Epilogue::NONE);
-        mask(dhidden, hidden);
-        for (sum, of_images) in bias.chunks_exact_mut(h).zip(dhidden.chunks(images * h)) {
-            sum.fill(0.0);
-            sum_rows(of_images, sum);
-        }
-        let dhidden = Matrix::rows(dhidden, rows, h, h);
-        let x1 = Matrix::rows(x, rows, first, d);
-        product_once(gw1, size.input(), dhidden.transposed(), x1, &Epilogue::ACCUMULATE);
-        product(z, d, dhidden, &back.first, &Epilogue::ACCUMULATE);
-    }
-}
-
 /// A stack whose weights no longer change: what depends on the position alone is made once, and
 /// no activations are kept.
 pub struct FrozenStack {
     size: StackSize,
     weights: Vec<PackedBlock>,
-    /// For each block (P, hidden), or nothing.
-    bias: Vec<Vec<f32>>,
+    condition: Condition,
 }
 
 impl FrozenStack {
-    /// For blocks with these weights; `code` of all `positions`, where blocks are conditioned.
-    pub fn new(
-        size: StackSize,
-        weights: &[BlockWeights],
-        code: Option<&PositionCode>,
-        positions: usize,
-    ) -> Self {
-        let bias = weights.par_iter().map(|w| {
-            let mut bias = Vec::new();
-            if let Some(code) = code {
-                code.bias(&size, w, 0..positions, &mut bias);
-            }
-            bias
-        });
+    /// For blocks with these weights; `code` of all positions, where blocks are conditioned.
+    pub fn new(size: StackSize, weights: &[BlockWeights], code: Option<PositionCode>) -> Self {
+        let mut condition = Condition { code, products: Vec::new() };
+        condition.refill(&size, weights);
         let packed = weights.par_iter().map(|w| PackedBlock::new(&size, w, false));
-        Self { size, weights: packed.collect(), bias: bias.collect() }
+        Self { size, weights: packed.collect(), condition }
     }
 
     /// As [`StackWorkspace::forward`].
@@ -467,28 +496,32 @@ impl FrozenStack {
     ) -> (Vec<f32>, Vec<f32>) {
         let (size, images) = (self.size, maps.len());
         let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
-        let width = positions_together(images, count, rayon::current_num_threads());
-        let tiles = (0..count.div_ceil(width)).into_par_iter().map(|i| {
-            let positions = i * width..((i + 1) * width).min(count);
-            let rows = positions.len() * images;
-            let (mut x, mut log_det) = (vec![0.0; rows * d], vec![0.0; rows]);
-            gather(&mut x, &positions, maps, first, d);
-            let mut hidden = vec![0.0; rows * h];
-            let (mut a, mut coupled) = (vec![0.0; rows * h2], vec![0.0; rows * d]);
-            for (w, bias) in self.weights.iter().zip(&self.bias) {
-                let offset = (first + positions.start) * images;
-                let bias = (!bias.is_empty()).then_some((bias.as_slice(), offset, images));
-                let between = (hidden.as_mut_slice(), a.as_mut_slice());
-                block_forward(&size, w, bias, &x, between, &mut coupled, &mut log_det);
-                let coupled = Matrix::rows(&coupled, rows, d, d);
-                product(&mut x, d, coupled, &w.rotation, &Epilogue::NONE);
-            }
-            (positions, x, log_det)
-        });
+        let share = count.div_ceil(rayon::current_num_threads().max(1)).max(1);
+        let width = tile_positions(images).min(share);
+        let made: Vec<_> = tiles(first..first + count, width)
+            .collect::<Vec<_>>()
+            .into_par_iter()
+            .map_init(Vec::new, |memory, positions| {
+                let rows = positions.len() * images;
+                let (mut x, mut log_det) = (vec![0.0; rows * d], vec![0.0; rows]);
+                gather(&mut x, positions.clone(), maps, d);
+                let mut hidden = vec![0.0; rows * h];
+                let (mut a, mut coupled) = (vec![0.0; rows * h2], vec![0.0; rows * d]);
+                for (k, w) in self.weights.iter().enumerate() {
+                    let bias = self.condition.rows(k, h, positions.clone(), memory);
+                    let between = (hidden.as_mut_slice(), a.as_mut_slice());
+                    let bias = (bias, images);
+                    block_forward(&size, w, bias, &x, between, &mut coupled, &mut log_det);
+                    let coupled = Matrix::rows(&coupled, rows, d, d);
+                    product(&mut x, d, coupled, &w.rotation, &Epilogue::NONE);
+                }
+                (positions, x, log_det)
+            })
+            .collect();
         let mut z = vec![0.0; images * count * d];
         let mut log_dets = vec![0.0; images * count];
-        for (positions, x, log_det) in tiles.collect::<Vec<_>>() {
-            let rows = positions.flat_map(|p| (0..images).map(move |b| b * count + p));
+        for (positions, x, log_det) in made {
+            let rows = by_image(positions, first, count, images);
             for ((to, x), log_det) in rows.zip(x.chunks_exact(d)).zip(log_det) {
                 z[to * d..(to + 1) * d].copy_from_slice(x);
                 log_dets[to] = log_det;

@@ -20,7 +20,6 @@ pub(crate) struct DepthwiseWeights {
     /// (KH * KW, padded C)
     taps: Vec<f32>,
     bias: Vec<f32>,
-    channels: usize,
 }
 
 /// Channels are padded to a multiple of the longest vector.
@@ -37,7 +36,7 @@ impl DepthwiseWeights {
             row
         };
         let taps = taps.chunks_exact(channels.max(1)).flat_map(pad).collect();
-        Self { taps, bias: pad(bias), channels }
+        Self { taps, bias: pad(bias) }
     }
 
     fn stride(&self) -> usize {

@@ -1,7 +1,7 @@
 //! Elementary functions in a form the compiler vectorises.
 //!
 //! Errors over the whole range, measured by the tests below against `f64`: `exp` 2 units in the
-//! last place (results below the smallest normal number become it), `tanh` 3, `sigmoid` 4.
+//! last place (results below the smallest normal number become it), `tanh` 3.
 
 use crate::isa::Isa;
 
@@ -53,12 +53,6 @@ pub(crate) fn tanh<I: Isa>(x: f32) -> f32 {
     if a < 0.625 { near } else { far }
 }
 
-/// Logistic function `1 / (1 + e^-x)`.
-#[inline(always)]
-pub(crate) fn sigmoid<I: Isa>(x: f32) -> f32 {
-    1.0 / (1.0 + exp::<I>(-x))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,8 +94,6 @@ mod tests {
         assert!(worst(-12.0..12.0, tanh::<Fused>, f64::tanh) <= 3.0);
         assert!(worst(-12.0..12.0, tanh::<Baseline>, f64::tanh) <= 3.0);
         assert!(worst(-1e-3..1e-3, tanh::<Fused>, f64::tanh) <= 3.0);
-        let logistic = |x: f64| 1.0 / (1.0 + (-x).exp());
-        assert!(worst(-80.0..80.0, sigmoid::<Fused>, logistic) <= 4.0);
     }
 
     #[test]

@@ -17,6 +17,10 @@ pub struct PositionCode {
     parts: Vec<Part>,
 }
 
+/// What [`PositionCode::products`] makes for one block: (rows, hidden) for each part.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PositionBias(Vec<Vec<f32>>);
+
 /// Position `p` has row `p / run % rows` of `codes`, (rows, K).
 #[derive(Clone, Debug)]
 struct Part {
@@ -45,30 +49,38 @@ impl PositionCode {
         Self { channels, parts: parts.unwrap_or_else(whole) }
     }
 
-    /// `code W1c^T + b1` of the positions, (positions, hidden).
+    /// The products of the parts with the first layer of a block, `b1` in the first.
+    pub(crate) fn products(&self, size: &StackSize, w: &BlockWeights) -> PositionBias {
+        let (h, k) = (size.hidden, self.channels);
+        let of_code = Matrix::rows(&w.w1[size.first()..], h, k, size.input()).transposed();
+        let parts = self.parts.iter().enumerate().map(|(i, part)| {
+            let mut product = vec![0.0; part.rows * h];
+            let codes = Matrix::rows(&part.codes, part.rows, k, k);
+            let then = Epilogue { bias: (i == 0).then_some(w.b1), ..Epilogue::NONE };
+            product_once(&mut product, h, codes, of_code, &then);
+            product
+        });
+        PositionBias(parts.collect())
+    }
+
+    /// `code W1c^T + b1` of positions, (positions, hidden), from [`PositionCode::products`].
     pub(crate) fn bias(
         &self,
-        size: &StackSize,
-        w: &BlockWeights,
+        products: &PositionBias,
+        hidden: usize,
         positions: Range<usize>,
         out: &mut Vec<f32>,
     ) {
-        let (h, k) = (size.hidden, self.channels);
-        let of_code = Matrix::rows(&w.w1[size.first()..], h, k, size.input()).transposed();
-        let products = self.parts.iter().map(|part| {
-            let mut product = vec![0.0; part.rows * h];
-            let codes = Matrix::rows(&part.codes, part.rows, k, k);
-            product_once(&mut product, h, codes, of_code, &Epilogue::NONE);
-            product
-        });
-        let products: Vec<Vec<f32>> = products.collect();
         out.clear();
-        out.reserve(positions.len() * h);
+        out.reserve(positions.len() * hidden);
         for p in positions {
             let start = out.len();
-            out.extend_from_slice(w.b1);
-            for (part, product) in self.parts.iter().zip(&products) {
-                add(&mut out[start..], &product[part.row(p) * h..][..h]);
+            for (i, (part, product)) in self.parts.iter().zip(&products.0).enumerate() {
+                let row = &product[part.row(p) * hidden..][..hidden];
+                match i {
+                    0 => out.extend_from_slice(row),
+                    _ => add(&mut out[start..], row),
+                }
             }
         }
     }
@@ -148,8 +160,8 @@ mod tests {
         let parts = vec![Part { codes: code.clone(), rows: 12, run: 1 }];
         let whole = PositionCode { channels: 2, parts };
         let (mut a, mut b) = (Vec::new(), Vec::new());
-        separable.bias(&size, &weights, 2..11, &mut a);
-        whole.bias(&size, &weights, 2..11, &mut b);
+        separable.bias(&separable.products(&size, &weights), 3, 2..11, &mut a);
+        whole.bias(&whole.products(&size, &weights), 3, 2..11, &mut b);
         assert_eq!(a.len(), 27);
         assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-6), "{a:?} {b:?}");
         let d: Vec<f32> = (0..27).map(|i| (i as f32).cos()).collect();

@@ -6,7 +6,7 @@
 
 use crate::activation::Activation;
 use crate::isa::{Isa, Level, dispatch, level};
-use crate::simd::Vector;
+use crate::simd::{Vector, prefetch};
 
 /// A matrix over a slice: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
 #[derive(Clone, Copy)]
@@ -195,12 +195,11 @@ pub(crate) struct Epilogue<'a> {
     pub(crate) activation: Activation,
 }
 
-/// Row `(offset + i) / repeat` of `data` is added to row `i` of a product.
+/// Row `i / repeat` of `data` is added to row `i` of a product.
 #[derive(Clone, Copy)]
 pub(crate) struct AddedRows<'a> {
     pub(crate) data: &'a [f32],
     pub(crate) stride: usize,
-    pub(crate) offset: usize,
     pub(crate) repeat: usize,
 }
 
@@ -262,7 +261,7 @@ fn check_epilogue(a: &Matrix, n: usize, then: &Epilogue) {
         && a.rows > 0
     {
         assert!(r.repeat > 0);
-        assert!((r.offset + a.rows - 1) / r.repeat * r.stride + n <= r.data.len());
+        assert!((a.rows - 1) / r.repeat * r.stride + n <= r.data.len());
     }
 }
 
@@ -323,6 +322,7 @@ fn blocks_body<I: Isa>(
                 let block = Block {
                     b: b.wrapping_add(panel.at),
                     b_stride: panel.vectors * I::V::LANES,
+                    ahead: 0,
                     column,
                     columns: (panel.vectors * I::V::LANES).min(n - column),
                 };
@@ -333,7 +333,10 @@ fn blocks_body<I: Isa>(
             let (lanes, most) = (I::V::LANES, if I::WIDE { 3 } else { 2 });
             for column in (0..columns).step_by(lanes * most) {
                 let b = b.wrapping_add(column);
-                let block = Block { b, b_stride, column, columns: lanes * most };
+                // Rows far apart are not foreseen by the processor, so they are fetched ahead.
+                let last = column + lanes * most >= columns;
+                let ahead = if last { 0 } else { lanes * most };
+                let block = Block { b, b_stride, ahead, column, columns: lanes * most };
                 column_panel::<I>(dst, stride, a, &block, most, then);
             }
         }
@@ -344,6 +347,8 @@ fn blocks_body<I: Isa>(
 struct Block {
     b: *const f32,
     b_stride: usize,
+    /// The panel after it is that many floats further; 0 if none is to be fetched ahead.
+    ahead: usize,
     /// Where it begins in the output.
     column: usize,
     /// How many of its columns there are.
@@ -382,22 +387,25 @@ fn rows<V: Vector, const R: usize, const N: usize>(
     block: &Block,
     then: &Epilogue,
 ) {
+    // Every block of rows fetches its share of the next panel.
+    let pace = a.rows.div_ceil(R);
     for first in (0..a.rows).step_by(R) {
         let count = R.min(a.rows - first);
+        let fetch = Fetch { first: first / R, pace };
         // SAFETY: the extents were checked; rows beyond the last repeat it and are not stored.
         unsafe {
             let sums = if a.row_stride == 1 && count == R {
                 let a_at = a.data.as_ptr().add(first);
-                accumulate::<V, R, N>(|r, k| a_at.add(k * a.col_stride + r), a.cols, block)
+                accumulate::<V, R, N>(|r, k| a_at.add(k * a.col_stride + r), a.cols, block, &fetch)
             } else {
                 let starts: [*const f32; R] = std::array::from_fn(|r| {
                     a.data.as_ptr().add((first + r.min(count - 1)) * a.row_stride)
                 });
                 if a.col_stride == 1 {
-                    accumulate::<V, R, N>(|r, k| starts[r].add(k), a.cols, block)
+                    accumulate::<V, R, N>(|r, k| starts[r].add(k), a.cols, block, &fetch)
                 } else {
                     let step = a.col_stride;
-                    accumulate::<V, R, N>(|r, k| starts[r].add(k * step), a.cols, block)
+                    accumulate::<V, R, N>(|r, k| starts[r].add(k * step), a.cols, block, &fetch)
                 }
             };
             finish::<V, R, N>(&sums, dst, stride, (first, count), block, then);
@@ -405,25 +413,45 @@ fn rows<V: Vector, const R: usize, const N: usize>(
     }
 }
 
+/// Rows `first`, `first + pace`, ... of the next panel are to be fetched.
+struct Fetch {
+    first: usize,
+    pace: usize,
+}
+
 #[inline(always)]
 unsafe fn accumulate<V: Vector, const R: usize, const N: usize>(
     a: impl Fn(usize, usize) -> *const f32,
     inner: usize,
     block: &Block,
+    fetch: &Fetch,
 ) -> [[V; N]; R] {
     let mut sums = [[V::splat(0.0); N]; R];
     let mut b = block.b;
-    for k in 0..inner {
-        // SAFETY: the caller's.
-        unsafe {
-            let row: [V; N] = std::array::from_fn(|v| V::load(b.add(v * V::LANES)));
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let x = V::splat(*a(r, k));
-                for (sum, row) in sums.iter_mut().zip(row) {
-                    *sum = x.mul_add(row, *sum);
+    let mut k = 0;
+    // One row is fetched before every `pace` rows of products.
+    let pace = if block.ahead > 0 { fetch.pace } else { inner };
+    while k < inner {
+        if block.ahead > 0 && k + fetch.first < inner {
+            let row = b.wrapping_add(fetch.first * block.b_stride + block.ahead);
+            for line in 0..N * V::LANES / 16 + 1 {
+                prefetch(row.wrapping_add(line * 16));
+            }
+        }
+        let end = inner.min(k + pace);
+        while k < end {
+            // SAFETY: the caller's.
+            unsafe {
+                let row: [V; N] = std::array::from_fn(|v| V::load(b.add(v * V::LANES)));
+                for (r, sums) in sums.iter_mut().enumerate() {
+                    let x = V::splat(*a(r, k));
+                    for (sum, row) in sums.iter_mut().zip(row) {
+                        *sum = x.mul_add(row, *sum);
+                    }
                 }
             }
             b = b.wrapping_add(block.b_stride);
+            k += 1;
         }
     }
     sums
@@ -454,7 +482,7 @@ unsafe fn finish<V: Vector, const R: usize, const N: usize>(
                 let at = dst.add((first + r) * stride + column);
                 let mut y = sums[v].add(bias);
                 if let Some(rows) = &then.rows {
-                    let row = (rows.offset + first + r) / rows.repeat;
+                    let row = (first + r) / rows.repeat;
                     y = y.add(load(rows.data.as_ptr().add(row * rows.stride + column)));
                 }
                 if then.accumulate {
@@ -524,7 +552,7 @@ mod tests {
                 let truth = truth(&a, &b);
                 let then = Epilogue {
                     bias: Some(&bias),
-                    rows: Some(AddedRows { data: &added, stride: n, offset: 0, repeat: 2 }),
+                    rows: Some(AddedRows { data: &added, stride: n, repeat: 2 }),
                     accumulate: true,
                     activation: Activation::Relu,
                 };
