@@ -1,8 +1,6 @@
 //! The flow of the paper: coupling blocks in a row, trained by fused kernels on the CPU.
 
-use crate::{
-    Bijection, Chain, CouplingBlock, CouplingConfig, FlowError, FlowTrainer, FrozenFlow,
-};
+use crate::{Bijection, Chain, CouplingBlock, CouplingConfig, FlowError, FlowTrainer, FrozenFlow};
 use candle_core::{DType, Tensor, Var};
 use hgad_kernels::{
     BlockWeights, FrozenStack, PositionCode, StackSize, StackWorkspace, with_slices,
@@ -76,9 +74,8 @@ impl Bijection for CouplingChain {
         }
         let code = self.code(code)?;
         let tensors = tensors(&self.blocks);
-        let workspace = with_slices(&tensors, |slices| {
-            StackWorkspace::new(self.size, &weights(slices), code)
-        })?;
+        let workspace =
+            with_slices(&tensors, |slices| StackWorkspace::new(self.size, &weights(slices), code))?;
         Ok(Some(Box::new(StackTrainer {
             blocks: self.blocks.clone(),
             size: self.size,

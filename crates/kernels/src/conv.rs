@@ -203,9 +203,8 @@ impl Conv2d {
         // Tiles end with an image where images have weights of their own.
         let tiles = pixels.div_ceil(TILE).max(1);
         let width = pixels.div_ceil(tiles).max(1);
-        let lengths = (0..window.batch).flat_map(|_| {
-            (0..tiles).map(|t| width.min(pixels.saturating_sub(t * width)) * n)
-        });
+        let lengths = (0..window.batch)
+            .flat_map(|_| (0..tiles).map(|t| width.min(pixels.saturating_sub(t * width)) * n));
         par_fill_parts(window.batch * pixels * n, lengths, |task, blank| {
             let (image, tile) = (task / tiles, task % tiles);
             let first = image * pixels + tile * width;

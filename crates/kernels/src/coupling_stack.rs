@@ -489,11 +489,7 @@ impl FrozenStack {
     }
 
     /// As [`StackWorkspace::forward`].
-    pub fn forward(
-        &self,
-        maps: &[&[f32]],
-        (first, count): (usize, usize),
-    ) -> (Vec<f32>, Vec<f32>) {
+    pub fn forward(&self, maps: &[&[f32]], (first, count): (usize, usize)) -> (Vec<f32>, Vec<f32>) {
         let (size, images) = (self.size, maps.len());
         let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
         let share = count.div_ceil(rayon::current_num_threads().max(1)).max(1);

@@ -156,13 +156,7 @@ impl Depthwise<'_> {
         tasks
     }
 
-    fn make(
-        &self,
-        task: &Task,
-        channels: &Channels,
-        target: &Output,
-        with_sums: bool,
-    ) -> Vec<f32> {
+    fn make(&self, task: &Task, channels: &Channels, target: &Output, with_sums: bool) -> Vec<f32> {
         thread_local! {
             static RING_MEMORY: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
         }
@@ -215,7 +209,14 @@ impl Depthwise<'_> {
     }
 
     /// Row `y` of the input of the depthwise convolution into a slot of the ring.
-    fn input_row(&self, image: usize, y: usize, channels: &Channels, pixel: usize, slot: &mut [f32]) {
+    fn input_row(
+        &self,
+        image: usize,
+        y: usize,
+        channels: &Channels,
+        pixel: usize,
+        slot: &mut [f32],
+    ) {
         let w = &self.window;
         let slot = &mut slot[w.left * pixel..][..w.width * pixel];
         let row = image * w.height + y;

@@ -33,7 +33,8 @@ impl InvertedResidual {
         if !is_fused(x) {
             return self.parts(x, residual);
         }
-        let (inner, sums) = self.depthwise.forward_behind(self.expand.as_ref(), x, self.squeeze.is_some())?;
+        let (inner, sums) =
+            self.depthwise.forward_behind(self.expand.as_ref(), x, self.squeeze.is_some())?;
         match &self.squeeze {
             None => self.project.forward(&inner, residual),
             Some(squeeze) => {

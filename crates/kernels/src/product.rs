@@ -204,12 +204,8 @@ pub(crate) struct AddedRows<'a> {
 }
 
 impl Epilogue<'_> {
-    pub(crate) const NONE: Epilogue<'static> = Epilogue {
-        bias: None,
-        rows: None,
-        accumulate: false,
-        activation: Activation::Identity,
-    };
+    pub(crate) const NONE: Epilogue<'static> =
+        Epilogue { bias: None, rows: None, accumulate: false, activation: Activation::Identity };
 
     pub(crate) const ACCUMULATE: Epilogue<'static> =
         Epilogue { accumulate: true, ..Epilogue::NONE };
@@ -234,14 +230,14 @@ pub(crate) fn product_once(dst: &mut [f32], stride: usize, a: Matrix, b: Matrix,
     // The last panel may reach beyond a row, so it is copied; the others are read in place.
     let whole = b.cols / (lanes * most) * (lanes * most);
     if whole > 0 {
-        assert!((b.rows.max(1) - 1) * b.row_stride + whole <= b.data.len());
+        assert!(b.rows == 0 || (b.rows - 1) * b.row_stride + whole <= b.data.len());
         check_epilogue(&a, b.cols, then);
         let direct = Panels::Rows { b: b.data.as_ptr(), stride: b.row_stride, columns: whole };
         // SAFETY: the extents of all operands were checked.
         unsafe { run(dst.as_mut_ptr(), stride, &a, direct, b.cols, then) }
     }
     if whole < b.cols {
-        let rest = Matrix { data: &b.data[whole..], cols: b.cols - whole, ..b };
+        let rest = Matrix { data: b.data.get(whole..).unwrap_or(&[]), cols: b.cols - whole, ..b };
         let shifted = Epilogue {
             bias: then.bias.map(|x| &x[whole..]),
             rows: then.rows.map(|r| AddedRows { data: &r.data[whole..], ..r }),
@@ -291,9 +287,17 @@ pub(crate) unsafe fn product_raw(
 /// The right matrix as the kernel reads it.
 #[derive(Clone, Copy)]
 enum Panels<'a> {
-    Packed { b: *const f32, panels: &'a [Panel], first: usize },
+    Packed {
+        b: *const f32,
+        panels: &'a [Panel],
+        first: usize,
+    },
     /// The first `columns` columns of contiguous rows, whole panels of them.
-    Rows { b: *const f32, stride: usize, columns: usize },
+    Rows {
+        b: *const f32,
+        stride: usize,
+        columns: usize,
+    },
 }
 
 /// # Safety

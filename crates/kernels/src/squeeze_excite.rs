@@ -4,8 +4,8 @@ use crate::activation::Activation;
 use crate::fill::par_fill;
 use crate::isa::{Isa, dispatch};
 use crate::pool::global_mean;
-use crate::storage::{is_fused, with_slice, with_slices};
 use crate::simd::Vector;
+use crate::storage::{is_fused, with_slice, with_slices};
 use candle_core::{Result, Tensor, bail};
 
 /// The two small layers of a squeeze-and-excitation block.

@@ -2,8 +2,8 @@
 
 use candle_core::{DType, Device, Tensor};
 use hgad_kernels::{
-    Activation, Conv2d, Conv2dConfig, Padding, SqueezeExcite, max_pool, resize_bilinear,
-    squeeze_excite,
+    Activation, Conv2d, Conv2dConfig, InvertedResidual, Padding, SqueezeExcite, max_pool,
+    resize_bilinear, squeeze_excite,
 };
 
 fn noise(shape: &[usize], seed: u64) -> Tensor {
@@ -24,6 +24,10 @@ fn worst(a: &Tensor, b: &Tensor) -> f64 {
     let b = b.to_dtype(DType::F64).unwrap();
     assert_eq!(a.dims(), b.dims());
     (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap().to_scalar().unwrap()
+}
+
+fn largest(a: &Tensor) -> f64 {
+    worst(a, &a.zeros_like().unwrap())
 }
 
 #[test]
@@ -70,6 +74,125 @@ fn every_shape_of_convolution() {
             assert!(worst(&fused, &plain) < 2e-5);
         }
     }
+}
+
+/// 3x3 at stride 1 goes through Winograd's transforms where channels are many: sizes that tiles of
+/// four do and do not divide, vectors that are and are not whole.
+#[test]
+fn minimal_filtering() {
+    for (i, (input, output)) in [(16, 16), (64, 64), (33, 20), (24, 130)].into_iter().enumerate() {
+        let w = noise(&[output, input, 3, 3], 1 + i as u64);
+        let b = noise(&[output], 50 + i as u64);
+        for (h, width) in [(4, 4), (8, 12), (7, 5), (1, 3), (17, 9)] {
+            for padding in [Padding::Each(1), Padding::Same, Padding::Each(0), Padding::Each(2)] {
+                if padding == Padding::Each(0) && h < 3 {
+                    continue;
+                }
+                let activation = [Activation::Relu, Activation::Silu][i % 2];
+                let config = Conv2dConfig { stride: 1, padding, groups: 1, activation };
+                let conv = Conv2d::new(&w, &b, config).unwrap();
+                let x = noise(&[2, h, width, input], 9);
+                let x64 = x.to_dtype(DType::F64).unwrap();
+                let plain = conv.forward(&x64, None).unwrap();
+                let residual = noise(plain.dims(), 7);
+                // Lavin and Gray's table 6 has 2.8e-4 for sums of 9 C products of numbers below 1;
+                // direct convolution has 4e-5 there.
+                let bound = 2e-5 * largest(&plain);
+                let fused = conv.forward(&x, None).unwrap();
+                assert!(worst(&fused, &plain) < bound, "{} {bound}", worst(&fused, &plain));
+                let plain = conv.forward(&x64, Some(&residual.to_dtype(DType::F64).unwrap()));
+                let fused = conv.forward(&x, Some(&residual)).unwrap();
+                assert!(worst(&fused, &plain.unwrap()) < bound);
+            }
+        }
+    }
+}
+
+/// The block whose widened map is never in memory against its parts one after the other in f64.
+#[test]
+fn inverted_residual() {
+    // kernel, stride, input, inner (0: no widening), output, squeeze, height, width, batch
+    let kinds = [
+        (3, 1, 16, 96, 16, false, 14, 14, 2),
+        (5, 2, 24, 144, 40, true, 15, 9, 1),
+        (3, 1, 12, 0, 20, true, 8, 11, 2),
+        (5, 1, 40, 250, 40, true, 33, 40, 3),
+        (3, 2, 3, 18, 7, false, 4, 5, 1),
+        (7, 1, 8, 20, 8, false, 6, 6, 1),
+    ];
+    for (i, (kernel, stride, input, wide, output, squeeze, h, w, batch)) in
+        kinds.into_iter().enumerate()
+    {
+        let seed = 100 * i as u64;
+        let inner = if wide == 0 { input } else { wide };
+        let conv = |o: usize, c: usize, k: usize, stride, groups, activation, seed| {
+            let config = Conv2dConfig { stride, padding: Padding::Same, groups, activation };
+            let weight = (noise(&[o, c / groups, k, k], seed) * 0.3).unwrap();
+            Conv2d::new(&weight, &noise(&[o], seed + 1), config).unwrap()
+        };
+        let act = [Activation::Relu6, Activation::Silu][i % 2];
+        let block = InvertedResidual {
+            expand: (wide > 0).then(|| conv(inner, input, 1, 1, 1, act, seed + 1)),
+            depthwise: conv(inner, inner, kernel, stride, inner, act, seed + 3),
+            squeeze: squeeze.then(|| SqueezeExcite {
+                reduce: noise(&[4, inner], seed + 5),
+                reduce_bias: noise(&[4], seed + 6),
+                expand: noise(&[inner, 4], seed + 7),
+                expand_bias: noise(&[inner], seed + 8),
+                activation: act,
+            }),
+            project: conv(output, inner, 1, 1, 1, Activation::Identity, seed + 9),
+            residual: stride == 1 && input == output,
+        };
+        let x = noise(&[batch, h, w, input], seed + 11);
+        let fused = block.forward(&x).unwrap();
+        let in_f64 = |t: &Tensor| t.to_dtype(DType::F64).unwrap();
+        let squeeze = block.squeeze.as_ref().map(|s| SqueezeExcite {
+            reduce: in_f64(&s.reduce),
+            reduce_bias: in_f64(&s.reduce_bias),
+            expand: in_f64(&s.expand),
+            expand_bias: in_f64(&s.expand_bias),
+            activation: s.activation,
+        });
+        let plain = InvertedResidual { squeeze, ..block }.forward(&in_f64(&x)).unwrap();
+        assert!(worst(&fused, &plain) < 3e-5, "{i}: {}", worst(&fused, &plain));
+    }
+}
+
+/// TensorFlow's border, by hand: 5 pixels at stride 2 in windows of 3 want one zero at each side;
+/// 4 pixels want a single one, and it goes last.
+#[test]
+fn same_padding_by_hand() {
+    let ones = |shape: &[usize]| Tensor::ones(shape, DType::F32, &Device::Cpu).unwrap();
+    let config = Conv2dConfig { stride: 2, padding: Padding::Same, ..Default::default() };
+    let row = |x: &[f32], groups| {
+        let x = Tensor::from_slice(x, (1, 1, x.len(), 1), &Device::Cpu).unwrap();
+        let bias = ones(&[1]).zeros_like().unwrap();
+        let conv = Conv2d::new(&ones(&[1, 1, 1, 3]), &bias, Conv2dConfig { groups, ..config });
+        let y = conv.unwrap().forward(&x, None).unwrap();
+        y.flatten_all().unwrap().to_vec1::<f32>().unwrap()
+    };
+    assert_eq!(row(&[1.0, 2.0, 4.0, 8.0, 16.0], 1), [3.0, 14.0, 24.0]);
+    assert_eq!(row(&[1.0, 2.0, 4.0, 8.0], 1), [7.0, 12.0]);
+}
+
+#[test]
+fn windows_larger_than_the_map_and_maxima_below_zero() {
+    let x = noise(&[1, 2, 2, 20], 5);
+    let config = Conv2dConfig { padding: Padding::Each(3), ..Default::default() };
+    for groups in [1, 20] {
+        let config = Conv2dConfig { groups, ..config };
+        let conv = Conv2d::new(&noise(&[20, 20 / groups, 7, 7], 1), &noise(&[20], 2), config);
+        let conv = conv.unwrap();
+        let plain = conv.forward(&x.to_dtype(DType::F64).unwrap(), None).unwrap();
+        assert!(worst(&conv.forward(&x, None).unwrap(), &plain) < 2e-5);
+    }
+    let below = (noise(&[1, 5, 6, 17], 6) - 2.0).unwrap();
+    let pooled = max_pool(&below, 3, 2, 1).unwrap();
+    let plain = max_pool(&below.to_dtype(DType::F64).unwrap(), 3, 2, 1).unwrap();
+    assert!(worst(&pooled, &plain) < 1e-6);
+    let most = pooled.flatten_all().unwrap().max(0).unwrap().to_scalar::<f32>().unwrap();
+    assert!(most < 0.0, "a border of zeros would show");
 }
 
 #[test]
