@@ -2,7 +2,6 @@
 
 use crate::config::Config;
 use crate::error::ExperimentError;
-use crate::progress::{Event, Observer};
 use hgad_datasets::{Dataset, Descriptor, Sample, Split, SyntheticConfig, SyntheticSet};
 use std::path::{Path, PathBuf};
 
@@ -58,43 +57,4 @@ pub fn root(setting: &Path) -> PathBuf {
         return setting.into();
     }
     std::env::var_os("HGAD_DATA").filter(|v| !v.is_empty()).map_or("data".into(), PathBuf::from)
-}
-
-/// Decodes every one of `samples` that `needs_check` names; those that fail are an error that
-/// lists them, or are left out with a warning where `data.skip_unreadable` says so.
-///
-/// # Errors
-/// Unreadable images.
-pub fn check_readable(
-    config: &Config,
-    dataset: &dyn Dataset,
-    samples: Vec<Sample>,
-    needs_check: impl Fn(&Sample) -> bool,
-    observer: &dyn Observer,
-) -> Result<Vec<Sample>, ExperimentError> {
-    let (suspects, mut good): (Vec<Sample>, Vec<Sample>) =
-        samples.iter().cloned().partition(|s| needs_check(s));
-    if suspects.is_empty() {
-        return Ok(samples);
-    }
-    let what = format!("checking {} images", suspects.len());
-    observer.event(Event::Begin { what: &what, total: suspects.len() as u64, unit: "images" });
-    let bad = hgad_datasets::find_unreadable(dataset, &suspects, |done| {
-        observer.event(Event::Advance { done: done as u64, state: "" });
-    });
-    observer.event(Event::End);
-    if bad.is_empty() {
-        return Ok(samples);
-    }
-    if !config.data.skip_unreadable {
-        let list: Vec<String> = bad.iter().take(10).map(|(_, e)| format!("  {e}")).collect();
-        return Err(ExperimentError::Unreadable { count: bad.len(), list: list.join("\n") });
-    }
-    for (_, error) in &bad {
-        observer.event(Event::Warning(&format!("left out: {error}")));
-    }
-    let bad: std::collections::HashSet<usize> = bad.iter().map(|(i, _)| *i).collect();
-    good.extend(suspects.into_iter().enumerate().filter(|(i, _)| !bad.contains(i)).map(|(_, s)| s));
-    let kept: std::collections::HashSet<&str> = good.iter().map(|s| s.id.as_str()).collect();
-    Ok(samples.iter().filter(|s| kept.contains(s.id.as_str())).cloned().collect())
 }

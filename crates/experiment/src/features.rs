@@ -2,14 +2,15 @@
 
 use crate::cache::{self, CachedMaps, Extractor, FeatureCache, Precision, bytes_text};
 use crate::config::Config;
-use crate::data::{self, Data};
+use crate::data::Data;
 use crate::error::ExperimentError;
 use crate::model::LevelShape;
 use crate::progress::{Event, Observer};
 use candle_core::{Device, Tensor};
 use hgad_backbones::{Backbone, BackboneSpec, extract_pyramid, map_sizes};
-use hgad_datasets::{Dataset, Sample, Source, Transform, load_ahead};
+use hgad_datasets::{Dataset, DatasetError, Sample, Source, Transform, load_ahead};
 use rayon::prelude::*;
+use std::collections::HashSet;
 
 /// Images that go through the backbone together.
 const BATCH: usize = 8;
@@ -101,34 +102,32 @@ pub fn prepare(
     let cache = FeatureCache::open(&cache::root(&config.cache.dir), extractor)?;
     let dataset = data.dataset.as_ref();
 
-    // What has features has been decoded before under the same content, and what is drawn has no
-    // file that could be broken: neither needs a check.
-    let known = |s: &Sample| {
-        matches!(s.source, Source::Generated(_))
-            || dataset.content_hash(s).is_ok_and(|h| cache.contains(&h))
-    };
-    let check = |samples: &[Sample]| {
-        let unknown: std::collections::HashSet<String> =
-            samples.par_iter().filter(|s| !known(s)).map(|s| s.id.clone()).collect();
-        data::check_readable(
-            config,
-            dataset,
-            samples.to_vec(),
-            |s| unknown.contains(&s.id),
-            observer,
-        )
-    };
-    let (train, test) = (check(&data.train)?, check(&data.test)?);
-    let contents = |samples: &[Sample]| -> Result<Vec<[u8; 32]>, ExperimentError> {
-        Ok(samples.par_iter().map(|s| dataset.content_hash(s)).collect::<Result<_, _>>()?)
-    };
-    let (train_content, test_content) = (contents(&train)?, contents(&test)?);
-
-    let all = train.iter().zip(&train_content).chain(test.iter().zip(&test_content));
-    let missing: Vec<(Sample, [u8; 32])> = all
-        .filter(|(_, content)| !cache.contains(content))
-        .map(|(s, content)| (s.clone(), *content))
+    let samples: Vec<&Sample> = data.train.iter().chain(&data.test).collect();
+    let contents: Vec<Result<[u8; 32], DatasetError>> =
+        samples.par_iter().map(|s| dataset.content_hash(s)).collect();
+    let mut unreadable = Unreadable::new(config, observer);
+    // Masks are needed last; one that cannot be read is told before hours of work.
+    // What is drawn has no file that could be broken, and what has features was looked at before.
+    let masks: Vec<Option<DatasetError>> = samples
+        .par_iter()
+        .zip(&contents)
+        .map(|(s, content)| match (&s.source, content) {
+            (Source::Generated(_), _) => None,
+            (_, Ok(content)) if cache.contains(content) => None,
+            _ => dataset.mask(s).err(),
+        })
         .collect();
+    let mut missing: Vec<(Sample, [u8; 32])> = Vec::new();
+    for ((sample, content), mask) in samples.iter().zip(&contents).zip(masks) {
+        match (content, mask) {
+            (_, Some(error)) => unreadable.add(sample, &error),
+            (Err(error), None) => unreadable.add(sample, error),
+            (Ok(content), None) if !cache.contains(content) => {
+                missing.push(((*sample).clone(), *content));
+            }
+            _ => {}
+        }
+    }
     if !missing.is_empty() {
         let size = cache.extractor().file_len() * missing.len() as u64;
         observer.event(Event::Note(&format!(
@@ -138,9 +137,51 @@ pub fn prepare(
             bytes_text(size)
         )));
         cache.require_space(missing.len())?;
-        extract(config, dataset, backbone.as_ref(), &transform, &cache, &missing, observer)?;
+        let backbone = backbone.as_ref();
+        extract(config, dataset, backbone, &transform, &cache, &missing, &mut unreadable)?;
     }
+    let left_out = unreadable.finish()?;
+    let keep = |part: &[Sample], contents: &[Result<[u8; 32], DatasetError>]| {
+        let pairs = part.iter().zip(contents).filter(|(s, _)| !left_out.contains(&s.id));
+        pairs.filter_map(|(s, c)| Some((s.clone(), *c.as_ref().ok()?))).unzip()
+    };
+    let (train, train_content) = keep(&data.train, &contents[..data.train.len()]);
+    let (test, test_content) = keep(&data.test, &contents[data.train.len()..]);
     Ok(Features { cache, train, test, train_content, test_content, transform, fingerprint })
+}
+
+/// Images and masks that cannot be read: told when they are met, and at the end an error that lists
+/// them, or left out where `data.skip_unreadable` says so. The others' features are kept either way.
+struct Unreadable<'a> {
+    skip: bool,
+    observer: &'a dyn Observer,
+    ids: HashSet<String>,
+    list: Vec<String>,
+}
+
+impl<'a> Unreadable<'a> {
+    fn new(config: &Config, observer: &'a dyn Observer) -> Self {
+        let skip = config.data.skip_unreadable;
+        Self { skip, observer, ids: HashSet::new(), list: Vec::new() }
+    }
+
+    fn add(&mut self, sample: &Sample, error: &DatasetError) {
+        if !self.ids.insert(sample.id.clone()) {
+            return;
+        }
+        let what = if self.skip { "left out" } else { "stops the run once the rest is read" };
+        self.observer.event(Event::Warning(&format!("{what}: {error}")));
+        self.list.push(format!("  {error}"));
+    }
+
+    /// Names of the samples that are left out.
+    fn finish(self) -> Result<HashSet<String>, ExperimentError> {
+        if self.ids.is_empty() || self.skip {
+            return Ok(self.ids);
+        }
+        let list = self.list[..self.list.len().min(10)].join("\n");
+        Err(ExperimentError::Unreadable { count: self.ids.len(), list })
+    }
 }
 
 fn extract(
@@ -150,8 +191,9 @@ fn extract(
     transform: &Transform,
     cache: &FeatureCache,
     missing: &[(Sample, [u8; 32])],
-    observer: &dyn Observer,
+    unreadable: &mut Unreadable,
 ) -> Result<(), ExperimentError> {
+    let observer = unreadable.observer;
     let what = format!("features ({})", config.backbone.kind);
     observer.event(Event::Begin { what: &what, total: missing.len() as u64, unit: "images" });
     let side = config.data.img_size;
@@ -166,8 +208,17 @@ fn extract(
             let mut pixels: Vec<f32> = Vec::with_capacity(BATCH * side * side * 3);
             let mut members = Vec::with_capacity(BATCH);
             for (index, image) in loaded.by_ref().take(BATCH) {
-                pixels.extend(image?);
-                members.push(&missing[index]);
+                done += 1;
+                match image {
+                    Ok(image) => {
+                        pixels.extend(image);
+                        members.push(&missing[index]);
+                    }
+                    Err(error) => unreadable.add(&missing[index].0, &error),
+                }
+            }
+            if members.is_empty() {
+                continue;
             }
             let images = Tensor::from_vec(pixels, (members.len(), side, side, 3), &Device::Cpu)?;
             let maps = extract_pyramid(backbone, &images, levels)?;
@@ -184,7 +235,6 @@ fn extract(
                 }
                 cache.put(content, &own)
             })?;
-            done += members.len();
             observer.event(Event::Advance { done: done as u64, state: "" });
         }
         observer.event(Event::End);

@@ -95,8 +95,7 @@ fn minimal_filtering() {
                 let x64 = x.to_dtype(DType::F64).unwrap();
                 let plain = conv.forward(&x64, None).unwrap();
                 let residual = noise(plain.dims(), 7);
-                // Lavin and Gray's table 6 has 2.8e-4 for sums of 9 C products of numbers below 1;
-                // direct convolution has 4e-5 there.
+                // The transforms lose about a digit against direct sums.
                 let bound = 2e-5 * largest(&plain);
                 let fused = conv.forward(&x, None).unwrap();
                 assert!(worst(&fused, &plain) < bound, "{} {bound}", worst(&fused, &plain));
