@@ -28,9 +28,9 @@ lint:
 doc:
     cargo doc --workspace --no-deps --open
 
-# Race of one training step and one forward pass of the flow at the paper's sizes.
-bench:
-    cargo run --release -p hgad-experiment --example time_step
+# Times our side on synthetic input: just bench flow --json
+bench *args:
+    cargo run --release -- bench {{args}}
 
 # Everything CI does.
 ci:
