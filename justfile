@@ -32,6 +32,11 @@ doc:
 bench *args:
     cargo run --release -- bench {{args}}
 
+# Races hgad against PyTorch, ONNX Runtime and others, and writes docs/performance.md: just race --only flow
+race *args:
+    cargo build --release
+    python3 race/race.py {{args}}
+
 # Everything CI does.
 ci:
     bash .ci/run

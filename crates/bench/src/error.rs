@@ -28,7 +28,7 @@ pub enum BenchError {
     NoImages {
         /// The folder.
         folder: PathBuf,
-        /// `jpeg` or `png`.
+        /// `jpeg`, `png`, or both.
         kind: &'static str,
     },
     /// Reading or writing an image failed.

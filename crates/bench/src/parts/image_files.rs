@@ -21,6 +21,9 @@ pub(crate) struct Kind {
 
 pub(crate) const JPEG: Kind =
     Kind { name: "jpeg", extensions: &["jpg", "jpeg"], format: ImageFormat::Jpeg };
+/// Drawn as PNG; whatever it finds in the user's folder.
+pub(crate) const ANY: Kind =
+    Kind { name: "jpeg or png", extensions: &["png", "jpg", "jpeg"], format: ImageFormat::Png };
 pub(crate) const PNG: Kind = Kind { name: "png", extensions: &["png"], format: ImageFormat::Png };
 
 /// Files, and the folder that goes away with them where they were drawn.

@@ -2,7 +2,7 @@
 //! 256 pixels with 3 levels, 12 blocks and 5 classes.
 
 use super::backbone::drawn;
-use super::image_files::{ImageFiles, PNG};
+use super::image_files::{ANY, ImageFiles};
 use crate::case::{Plan, Setup};
 use crate::error::BenchError;
 use candle_core::{Device, Tensor};
@@ -21,7 +21,7 @@ pub(crate) fn plans() -> Vec<Plan> {
 }
 
 fn test_image(setup: &Setup) -> Result<f64, BenchError> {
-    let files = ImageFiles::of(PNG, setup)?;
+    let files = ImageFiles::of(ANY, setup)?;
     let backbone = drawn("tf_efficientnet_lite0")?;
     let normalization = backbone.normalization();
     let transform = Transform { img_size: SIDE, mean: normalization.mean, std: normalization.std };
