@@ -1,6 +1,7 @@
 //! `metrics/*_5.4M`: pixel metrics of a class with 83 test images of 256 x 256 pixels.
 
 use crate::case::Plan;
+use hgad_metrics::streaming::{BinnedRegions, BinnedScores, Bins};
 use hgad_metrics::{aupro, auroc};
 use hgad_parameters::seeded;
 
@@ -17,6 +18,24 @@ pub(crate) fn plans() -> Vec<Plan> {
         Plan::new("metrics/aupro_5.4M", unit, |setup| {
             let (scores, masks) = blobs();
             let run = || aupro(&scores, &masks, SIDE, SIDE, 0.3).map(drop);
+            Ok(setup.clock.median(run)? * 1e3)
+        }),
+        Plan::new("metrics/streaming_auroc_5.4M", unit, |setup| {
+            let (scores, labels) = scattered();
+            let run = || {
+                let mut binned = BinnedScores::new(Bins::default());
+                binned.add(&scores, &labels)?;
+                binned.auroc().map(drop)
+            };
+            Ok(setup.clock.median(run)? * 1e3)
+        }),
+        Plan::new("metrics/streaming_aupro_5.4M", unit, |setup| {
+            let (scores, masks) = blobs();
+            let run = || {
+                let mut binned = BinnedRegions::new(Bins::default());
+                binned.add(&scores, &masks, SIDE, SIDE)?;
+                binned.aupro(0.3).map(drop)
+            };
             Ok(setup.clock.median(run)? * 1e3)
         }),
     ]
