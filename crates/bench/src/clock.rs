@@ -54,7 +54,11 @@ mod tests {
         let count = |seconds, least, most| {
             let mut runs = 0;
             let clock = Clock { seconds, least, most };
-            clock.median::<()>(|| Ok(runs += 1)).unwrap();
+            let counted = || {
+                runs += 1;
+                Ok::<_, ()>(())
+            };
+            clock.median(counted).unwrap();
             runs
         };
         assert_eq!(count(0.0, 3, 9), 4);
