@@ -26,6 +26,7 @@ import report
 from cases import CASES
 
 ROOT = Path(__file__).resolve().parent.parent
+TARGET = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
 ASSETS = Path(os.environ.get("HGAD_ASSETS") or ROOT.parent / "shared")
 
 PARSER = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -34,11 +35,11 @@ PARSER.add_argument("--only", default="", help="cases with that in their names")
 PARSER.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
 PARSER.add_argument("--seconds", type=float, default=2.0, help="how long a side runs in a round, at least")
 PARSER.add_argument("--passes", type=int, default=3, help="passes of whole/train_pass; the first does not count")
-PARSER.add_argument("--binary", type=Path, default=ROOT / "target/release/hgad")
+PARSER.add_argument("--binary", type=Path, default=TARGET / "release/hgad")
 PARSER.add_argument("--python", default=os.environ.get("HGAD_PEER_PYTHON", sys.executable), help="interpreter that has race/requirements.txt")
 PARSER.add_argument("--assets", type=Path, default=ASSETS, help="folder with oracle/, data/real5 and weights/")
 PARSER.add_argument("--data", type=Path, help="data set of whole/train_pass, in the MVTec layout; real5 of the assets")
-PARSER.add_argument("--figures", type=Path, default=ROOT / "target/race/figures.json")
+PARSER.add_argument("--figures", type=Path, default=TARGET / "race/figures.json")
 PARSER.add_argument("--output", type=Path)
 PARSER.add_argument("--continue", dest="keep", action="store_true", help="keeps cases that have been raced")
 PARSER.add_argument("--report", action="store_true", help="measures nothing, writes the page of the figures file")

@@ -79,7 +79,7 @@ class Figures:
         target = self.case.target
         if target is None:
             return "–"
-        return f"{number(target)}, {'reached' if self.ratio(self.hardest()) >= target else 'missed'}"
+        return f"{target:g}, {'reached' if self.ratio(self.hardest()) >= target else 'missed'}"
 
 
 def networks(raced):
@@ -142,7 +142,7 @@ def floors(figures, raced):
     head = ["case", "unit", "GFLOP", "MB", "by arithmetic", "by traffic", "hgad", "distance", "what is counted"]
     return "\n\n".join([
         f"The best matrix product of any side gives {number(peak)} GFLOP/s, a copy that no cache holds {number(copy)} GB/s "
-        "(bytes read and written). A case cannot take less than its operations at the one or its bytes at the other, "
+        "(bytes read and written). GFLOP and MB are those of one batch, vector, image or pass, as the unit says. A case cannot take less than its operations at the one or its bytes at the other, "
         "whichever is longer; the distance is our figure over that floor. Bytes of a network are input, output and weights of "
         "each convolution once, so fused layers may go below its traffic.", products, table(head, rows)])
 
