@@ -28,9 +28,14 @@ lint:
 doc:
     cargo doc --workspace --no-deps --open
 
-# Race of one training step and one forward pass of the flow at the paper's sizes.
-bench:
-    cargo run --release -p hgad-experiment --example time_step
+# Times our side on synthetic input: just bench flow --json
+bench *args:
+    cargo run --release -- bench {{args}}
+
+# Races hgad against PyTorch, ONNX Runtime and others, and writes docs/performance.md: just race --only flow
+race *args:
+    cargo build --release
+    python3 race/race.py {{args}}
 
 # Everything CI does.
 ci:

@@ -41,6 +41,8 @@ pub enum Command {
     Backbones,
     /// Lists or clears the features kept on disk.
     Cache(CacheArguments),
+    /// Times the parts of the program on this machine, on synthetic input.
+    Bench(BenchArguments),
 }
 
 /// `hgad experiment`
@@ -145,4 +147,27 @@ pub enum CacheCommand {
         /// The beginning of a key that `list` shows.
         key: Option<String>,
     },
+}
+
+/// `hgad bench`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Parts:\n  backbone   feature extraction (EfficientNet-B6, lite0, ResNet-18), weights drawn by a seed\n  flow       forward and training step of a level, 12 blocks\n  train      a pass over cached features\n  metrics    AUROC and AUPRO of 5.4 million pixels\n  load       images from JPEG and PNG files, and the decoder alone\n  whole      a test image from its file to its anomaly map\n  kernel     what the machine gives: a matrix product\n\nExamples:\n  hgad bench flow --threads 1\n  hgad bench backbone --case lite0 --json\n  just race                               the same against PyTorch and ONNX Runtime, pair by pair\n\nEach figure is the median of several runs after one that does not count. Leave the machine alone\nmeanwhile; HGAD_ISA=avx2 shows what a processor without AVX-512 would do."
+)]
+pub struct BenchArguments {
+    /// The part to time, or all.
+    #[arg(default_value = "all")]
+    pub part: String,
+    /// Only cases with that in their names.
+    #[arg(long, value_name = "SUBSTRING", default_value = "")]
+    pub case: String,
+    /// Prints `{"cases": [{"name", "median", "unit"}]}` instead of a table.
+    #[arg(long)]
+    pub json: bool,
+    /// How long each case is run, but five times at least (a whole pass three times); 0 is once.
+    #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
+    pub seconds: f64,
+    /// Folder of .jpg and .png files for the parts that decode, in place of drawn ones.
+    #[arg(long, value_name = "DIR")]
+    pub images: Option<PathBuf>,
 }

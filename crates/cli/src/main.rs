@@ -2,6 +2,7 @@
 
 mod arguments;
 mod commands;
+mod failure;
 mod terminal;
 
 use arguments::{Arguments, Command};
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
         Command::Datasets(a) => commands::datasets::run(a),
         Command::Backbones => commands::backbones::run(),
         Command::Cache(a) => commands::cache::run(a),
+        Command::Bench(a) => commands::bench::run(a, &terminal),
     };
     match outcome {
         Ok(code) => code,

@@ -21,6 +21,7 @@ mod decode;
 mod descriptor;
 mod error;
 mod file_set;
+mod lanczos;
 mod layout;
 mod layouts;
 mod loader;

@@ -35,8 +35,9 @@ pub fn load_sample(
     Ok(Loaded { image, mask })
 }
 
-/// Runs `load` on all `items` with all cores, ahead of the consumer, and yields `(index, result)`
-/// in the order of the items.
+/// Runs `load` on all `items` with as many threads as rayon has, ahead of the consumer, and yields
+/// `(index, result)` in the order of the items. The threads are its own: a consumer that computes
+/// on rayon's shares the cores with them and waits only where loading is what bounds both.
 ///
 /// At most `ahead` items (at least one) are being loaded or wait to be taken, which bounds memory.
 /// Dropping the iterator stops the workers after the items they are at. A panic in `load` comes
@@ -67,8 +68,8 @@ where
         arrival: Condvar::new(),
     });
     let load = Arc::new(load);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    for _ in 0..cores.min(ahead).min(items.len()) {
+    let threads = rayon::current_num_threads();
+    for _ in 0..threads.min(ahead).min(items.len()) {
         let (shared, load) = (Arc::clone(&shared), Arc::clone(&load));
         scope.spawn(move || {
             while let Some(index) = shared.claim(items.len(), ahead) {

@@ -1,11 +1,9 @@
 //! Resizing the shorter side and cropping the centre, as Pillow and torchvision do.
 
-use fast_image_resize::images::{TypedImage, TypedImageRef};
-use fast_image_resize::pixels::F32x3;
-use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use image::{GrayImage, RgbImage};
 
 use crate::error::DatasetError;
+use crate::lanczos::Windows;
 
 /// One axis of the resized image: its length, and where the centre crop starts in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,20 +14,9 @@ struct Axis {
 }
 
 impl Axis {
-    /// Where the crop starts and how long it is, in pixels of the source.
-    fn window(self, side: usize) -> (f64, f64) {
-        let scale = f64::from(self.source) / self.resized as f64;
-        let start = self.start as f64 * scale;
-        let length = side as f64 * scale;
-        (start, length.min(f64::from(self.source) - start))
-    }
-
-    /// The pixels of the source that the filter sees for a window: the first, and how many.
-    fn reach(self, start: f64, length: f64) -> (u32, u32) {
-        let support = 3.0 * (f64::from(self.source) / self.resized as f64).max(1.0) + 1.0;
-        let first = (start - support).max(0.0) as u32;
-        let end = ((start + length + support).ceil() as u32).min(self.source);
-        (first, end - first)
+    /// What the pixels of the crop are made of.
+    fn windows(self, side: usize) -> Windows {
+        Windows::new(self.source as usize, self.resized, self.start, side)
     }
 }
 
@@ -62,47 +49,21 @@ fn half_to_even(n: u64) -> u64 {
 /// Lanczos (a = 3, antialiased) to the shorter side, centre crop: side x side pixels.
 ///
 /// Two passes with 8 bits between them, across and then down, as in Pillow: both the order and
-/// the rounding show in the result. Each pass is in floats, since 16-bit weights err by up to 2.
+/// the rounding show in the result.
 pub(crate) fn lanczos_crop(image: &RgbImage, side: usize) -> Result<RgbImage, DatasetError> {
     let (width, height) = image.dimensions();
-    let failed = |reason: String| DatasetError::Resize { width, height, side, reason };
-    let [x, y] = axes(width, height, side)?;
-    let short = side as u32;
-    let ((left, across), (top, down)) = (x.window(side), y.window(side));
-    let (first, rows) = y.reach(top, down);
-
+    let [x, y] = axes(width, height, side)?.map(|a| a.windows(side));
     let line = width as usize * 3;
-    let needed = &image.as_raw()[first as usize * line..][..rows as usize * line];
-    let wide: Vec<F32x3> = needed
-        .chunks_exact(3)
-        .map(|p| F32x3::new([f32::from(p[0]), f32::from(p[1]), f32::from(p[2])]))
-        .collect();
-    let mut resizer = Resizer::new();
-    let mut pass = |pixels: &[F32x3], from: (u32, u32), to: (u32, u32), options: ResizeOptions| {
-        let source =
-            TypedImageRef::new(from.0, from.1, pixels).map_err(|e| failed(e.to_string()))?;
-        let mut target = TypedImage::<F32x3>::new(to.0, to.1);
-        resizer.resize_typed(&source, &mut target, &options).map_err(|e| failed(e.to_string()))?;
-        Ok::<_, DatasetError>(target)
-    };
-    let lanczos = ResizeOptions::new()
-        .resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3))
-        .use_alpha(false);
-    let options = lanczos.crop(left, 0.0, across, f64::from(rows));
-    let mut narrow = pass(&wide, (width, rows), (short, rows), options)?;
-    for pixel in narrow.pixels_mut() {
-        pixel.0 = pixel.0.map(|v| f32::from(level(v)));
-    }
-    let options = lanczos.crop(0.0, top - f64::from(first), side as f64, down);
-    let square = pass(narrow.pixels(), (short, rows), (short, short), options)?;
-    let levels = square.pixels().iter().flat_map(|pixel| pixel.0.map(level));
-    RgbImage::from_raw(short, short, levels.collect())
-        .ok_or_else(|| failed("the resized pixels do not fill the crop".into()))
-}
-
-/// The nearest of 0..=255.
-fn level(value: f32) -> u8 {
-    (value + 0.5) as u8
+    let reach = y.reach();
+    let rows = reach.start..reach.end.min(height as usize);
+    let narrow = x.across(&image.as_raw()[rows.start * line..rows.end * line], width as usize);
+    let square = y.down(&narrow, side * 3, rows.start);
+    RgbImage::from_raw(side as u32, side as u32, square).ok_or_else(|| DatasetError::Resize {
+        width,
+        height,
+        side,
+        reason: "the resized pixels do not fill the crop".into(),
+    })
 }
 
 /// Nearest neighbour to the shorter side, centre crop, non-zero is `true`: side * side, row by row.

@@ -68,7 +68,7 @@ impl Transform {
     pub fn fingerprint(&self) -> String {
         let bits = |v: [f32; 3]| v.map(|x| format!("{:08x}", x.to_bits())).join(",");
         format!(
-            "lanczos3-centre-1 size={} mean={} std={}",
+            "lanczos3-centre-2 size={} mean={} std={}",
             self.img_size,
             bits(self.mean),
             bits(self.std)

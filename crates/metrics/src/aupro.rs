@@ -24,14 +24,8 @@ pub fn aupro(
     width: usize,
     limit: f64,
 ) -> Result<f64, MetricError> {
-    if !(limit > 0.0 && limit <= 1.0) {
-        return Err(MetricError::InvalidLimit { limit });
-    }
-    let mismatch = MetricError::ShapeMismatch { len: masks.len(), height, width };
-    let area = match height.checked_mul(width) {
-        Some(area) if area > 0 && masks.len().is_multiple_of(area) => area,
-        _ => return Err(mismatch),
-    };
+    check_limit(limit)?;
+    let area = images_area(masks.len(), height, width)?;
     let images: Vec<Regions> = masks
         .par_chunks(area)
         .map(|mask| label_regions(mask, height, width))
@@ -67,4 +61,19 @@ pub fn aupro(
     }
     under += (limit - x) * y;
     Ok(under / limit)
+}
+
+pub(crate) fn check_limit(limit: f64) -> Result<(), MetricError> {
+    match limit > 0.0 && limit <= 1.0 {
+        true => Ok(()),
+        false => Err(MetricError::InvalidLimit { limit }),
+    }
+}
+
+/// Pixels of an image, where `len` pixels are whole images.
+pub(crate) fn images_area(len: usize, height: usize, width: usize) -> Result<usize, MetricError> {
+    match height.checked_mul(width) {
+        Some(area) if area > 0 && len.is_multiple_of(area) => Ok(area),
+        _ => Err(MetricError::ShapeMismatch { len, height, width }),
+    }
 }

@@ -53,4 +53,13 @@ pub enum MetricError {
         /// The limit given.
         limit: f64,
     },
+    /// A number of bins that is none.
+    #[error("2^{bits} bins: expected 9 to 24 bits")]
+    InvalidBits {
+        /// The bits given.
+        bits: u32,
+    },
+    /// Counts of other bins cannot be added.
+    #[error("the two have different bins: make both with the same")]
+    OtherBins,
 }

@@ -1,9 +1,11 @@
 //! Exact metrics of anomaly detection: AUROC, average precision, F1-max and AUPRO.
 //!
 //! Slices in, numbers out: a score is an `f32` (higher is more anomalous), a label a `bool`
-//! (`true` is anomalous), a result an `f64`. Nothing here is binned or sampled: ties count as
-//! the definitions say, and counts are integers until the last division. All functions sort
-//! once, with a parallel radix sort, so that the pixels of a whole test set cost milliseconds.
+//! (`true` is anomalous), a result an `f64`. Nothing is binned or sampled: ties count as the
+//! definitions say, and counts are integers until the last division. All functions sort once, with
+//! a parallel radix sort, so that the pixels of a whole test set cost milliseconds, in memory that
+//! grows as the scores do. For test sets that do not fit there is [`streaming`], which does bin and
+//! says how far off it can be.
 //!
 //! ```
 //! let scores = [0.1, 0.4, 0.35, 0.8];
@@ -20,6 +22,7 @@ mod error;
 mod f1_max;
 mod radix_sort;
 mod regions;
+pub mod streaming;
 mod sweep;
 
 pub use aupro::aupro;

@@ -57,9 +57,7 @@ impl<P: Copy + Send + Sync> Sweep<P> {
         labels: &[bool],
         payload: impl Fn(usize) -> P + Sync,
     ) -> Result<Self, MetricError> {
-        if scores.len() != labels.len() {
-            return Err(MetricError::LengthMismatch { scores: scores.len(), labels: labels.len() });
-        }
+        check_lengths(scores, labels)?;
         check_finite(scores)?;
         let blocks: Vec<Block<P>> = key_ranges(scores)
             .into_par_iter()
@@ -126,7 +124,14 @@ fn gallop<T>(items: &[T], holds: impl Fn(&T) -> bool) -> usize {
     known + items[known..bound.min(items.len())].partition_point(holds)
 }
 
-fn check_finite(scores: &[f32]) -> Result<(), MetricError> {
+pub(crate) fn check_lengths(scores: &[f32], labels: &[bool]) -> Result<(), MetricError> {
+    match scores.len() == labels.len() {
+        true => Ok(()),
+        false => Err(MetricError::LengthMismatch { scores: scores.len(), labels: labels.len() }),
+    }
+}
+
+pub(crate) fn check_finite(scores: &[f32]) -> Result<(), MetricError> {
     let bad = scores
         .par_chunks(PARALLEL_LIMIT)
         .position_first(|chunk| !chunk.iter().fold(true, |all, s| all & s.is_finite()));

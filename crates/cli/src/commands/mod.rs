@@ -1,6 +1,7 @@
 //! One file a command.
 
 pub mod backbones;
+pub mod bench;
 pub mod cache;
 pub mod config;
 pub mod datasets;
@@ -11,4 +12,4 @@ pub mod experiments;
 use std::process::ExitCode;
 
 /// How a command ends.
-pub type Outcome = Result<ExitCode, hgad_experiment::ExperimentError>;
+pub type Outcome = Result<ExitCode, crate::failure::Failure>;
