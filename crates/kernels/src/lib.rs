@@ -1,10 +1,12 @@
 //! Fused operations for the hot paths of hgad.
 //!
-//! Two families. The operations of a flow ([`linear()`], [`affine_coupling()`],
+//! Three families. The operations of a flow ([`linear()`], [`affine_coupling()`],
 //! [`coupling_log_det()`], [`rotate()`]) are candle custom ops with gradients; [`StackWorkspace`]
-//! runs a whole stack of them tile by tile, which is how a flow is trained on the CPU. The operations
-//! of a frozen feature extractor ([`Conv2d`], [`max_pool`], [`squeeze_excite`],
-//! [`resize_bilinear`]) have none and work on channels-last tensors `(B, H, W, C)`.
+//! runs a whole stack of them tile by tile, which is how a flow is trained on the CPU. So are those
+//! of a prior and its losses ([`gaussian_logits()`], [`mixture_log_density()`], [`log_sum_exp()`],
+//! [`cross_entropy()`], [`softmax_entropy()`]). The operations of a frozen feature extractor
+//! ([`Conv2d`], [`max_pool`], [`squeeze_excite`], [`resize_bilinear`]) have none and work on
+//! channels-last tensors `(B, H, W, C)`.
 //!
 //! Each has two paths: a fused one for `f32` on the CPU, vectorised for what the processor has
 //! (see [`isa_name`]) and split over rayon's threads, and a composition of candle's own
@@ -23,11 +25,14 @@ mod im2col;
 mod isa;
 mod linear;
 mod math;
+mod mixture;
 mod pool;
 mod product;
 mod resize;
 mod rotate;
+mod row;
 mod separable;
+mod softmax;
 mod squeeze_excite;
 mod storage;
 
@@ -38,9 +43,11 @@ pub use coupling::{affine_coupling, coupling_log_det};
 pub use coupling_stack::{BlockWeights, StackGradients, StackSize, StackWorkspace};
 pub use isa::isa_name;
 pub use linear::{Rectifier, linear};
+pub use mixture::{gaussian_logits, mixture_log_density};
 pub use pool::{global_mean, max_pool};
 pub use resize::{resize_bilinear, resize_bilinear_plane};
 pub use rotate::rotate;
 pub use separable::{ComplexTaps, complex_filter};
+pub use softmax::{cross_entropy, log_sum_exp, softmax_entropy};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
 pub use storage::with_slices;

@@ -2,6 +2,7 @@
 
 use crate::PriorError;
 use candle_core::{D, Result, Tensor};
+use hgad_kernels::gaussian_logits;
 
 /// A density of latent vectors. `z` is (B, P, D): P vectors of each of B images, whose classes
 /// are `labels` (B). Gradients reach `z` and the parameters.
@@ -76,12 +77,8 @@ pub(crate) fn check(
     Ok((b, p))
 }
 
-/// `-½ |z - c|²` of `z` (B, P, D) to `centers` (K, D), (B, P, K), by one product.
+/// `-½ |z - c|²` of `z` (B, P, D) to `centers` (K, D), (B, P, K).
 pub(crate) fn distances(z: &Tensor, centers: &Tensor) -> Result<Tensor> {
     let (b, p, d) = z.dims3()?;
-    let flat = z.reshape((b * p, d))?;
-    let dot = flat.matmul(&centers.t()?)?;
-    let square = (flat.sqr()?.sum_keepdim(1)? * 0.5)?;
-    let centers = (centers.sqr()?.sum(1)? * 0.5)?;
-    dot.broadcast_sub(&square)?.broadcast_sub(&centers)?.reshape((b, p, ()))
+    gaussian_logits(&z.reshape((b * p, d))?, centers)?.reshape((b, p, centers.dim(0)?))
 }
