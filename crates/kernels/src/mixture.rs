@@ -13,13 +13,13 @@ use crate::storage::{contiguous, is_fused, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
-/// `-½ |z_n - c_k|²`: `z` (N, D) and `centers` (K, D) to (N, K), gradients for both.
+/// `-½ |z - c_k|²`: `z` (.., D) and `centers` (K, D) to (.., K), gradients for both.
 ///
 /// # Errors
 /// Shapes that do not belong together.
 pub fn gaussian_logits(z: &Tensor, centers: &Tensor) -> Result<Tensor> {
-    let ((_, d), (k, of_centers)) = (z.dims2()?, centers.dims2()?);
-    if d != of_centers || d == 0 || k == 0 {
+    let (k, d) = centers.dims2()?;
+    if z.dims().last() != Some(&d) || d == 0 || k == 0 {
         bail!(
             "Gaussian logits: z {:?} and centres {:?} do not belong together",
             z.dims(),
@@ -29,9 +29,11 @@ pub fn gaussian_logits(z: &Tensor, centers: &Tensor) -> Result<Tensor> {
     if is_fused(z) {
         return z.contiguous()?.apply_op2(&centers.contiguous()?, GaussianLogits);
     }
-    let square = (z.sqr()?.sum_keepdim(1)? * 0.5)?;
+    let square = (z.sqr()?.sum_keepdim(D::Minus1)? * 0.5)?;
     let of_centers = (centers.sqr()?.sum(1)? * 0.5)?;
-    z.matmul(&centers.t()?)?.broadcast_sub(&square)?.broadcast_sub(&of_centers)
+    let flat = z.reshape((z.elem_count() / d, d))?;
+    let dot = flat.matmul(&centers.t()?)?.reshape(logits_shape(z.dims(), k))?;
+    dot.broadcast_sub(&square)?.broadcast_sub(&of_centers)
 }
 
 /// `logsumexp_k(w_k - ½ |z - c_k|²)` for G mixtures of K Gaussians: `z` (G, P, D), `centers`
@@ -59,6 +61,12 @@ pub fn mixture_log_density(z: &Tensor, centers: &Tensor, log_weights: &Tensor) -
     dot.broadcast_add(&bias.reshape((g, 1, k))?)?.log_sum_exp(D::Minus1)? - square
 }
 
+/// (.., D) to (.., K).
+fn logits_shape(z: &[usize], k: usize) -> Shape {
+    let rows = &z[..z.len().saturating_sub(1)];
+    [rows, &[k]].concat().into()
+}
+
 struct GaussianLogits;
 
 impl CustomOp2 for GaussianLogits {
@@ -73,8 +81,8 @@ impl CustomOp2 for GaussianLogits {
         centers: &CpuStorage,
         lc: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
-        let (n, d) = lz.shape().dims2()?;
-        let (k, _) = lc.shape().dims2()?;
+        let (k, d) = lc.shape().dims2()?;
+        let n = lz.shape().elem_count() / d;
         let z = contiguous(self.name(), z, lz)?;
         let centers = Centers::new(contiguous(self.name(), centers, lc)?, None, k, d);
         let out = par_fill(n * k, TILE * k, |tile, blank| {
@@ -83,7 +91,7 @@ impl CustomOp2 for GaussianLogits {
             centers.logits(&z[first..first + out.len() / k * d], out);
             out
         });
-        Ok((CpuStorage::F32(out), (n, k).into()))
+        Ok((CpuStorage::F32(out), logits_shape(lz.dims(), k)))
     }
 
     fn bwd(
@@ -93,7 +101,8 @@ impl CustomOp2 for GaussianLogits {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let ((n, d), (k, _)) = (z.dims2()?, centers.dims2()?);
+        let (k, d) = centers.dims2()?;
+        let n = z.elem_count() / d;
         let all = [z.contiguous()?, centers.contiguous()?, grad.contiguous()?];
         // A few long parts, since each has centres' gradients of its own.
         let part = n.div_ceil(PARTS).next_multiple_of(TILE).max(TILE);
@@ -111,7 +120,7 @@ impl CustomOp2 for GaussianLogits {
             });
             (dz, centers.total(&sums).0)
         })?;
-        let dz = Tensor::from_vec(dz, (n, d), z.device())?;
+        let dz = Tensor::from_vec(dz, z.shape(), z.device())?;
         Ok((Some(dz), Some(Tensor::from_vec(dcenters, (k, d), z.device())?)))
     }
 }

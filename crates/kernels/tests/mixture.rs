@@ -62,6 +62,7 @@ fn compare_all(g: usize, p: usize, k: usize, d: usize, scale: f64, seed: u64) {
     });
     let flat = [z.reshape((g * p, d)).unwrap(), centers.get(0).unwrap()];
     compare(&flat, 0, |t| gaussian_logits(&t[0], &t[1]));
+    compare(&[z, flat[1].clone()], 0, |t| gaussian_logits(&t[0], &t[1]));
     let logits = noise(&[g, p, k], 3.0 * scale, seed + 3);
     let bias = noise(&[k], 1.0, seed + 4);
     compare(&[logits.clone(), bias.clone()], 0, |t| log_sum_exp(&t[0], &t[1]));

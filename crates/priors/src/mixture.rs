@@ -1,9 +1,9 @@
 //! One Gaussian a class: the inter-class mixture.
 
-use crate::prior::{check, distances, log_softmax};
+use crate::prior::{check, log_softmax};
 use crate::{Prior, PriorError};
 use candle_core::Tensor;
-use hgad_kernels::{log_sum_exp, mixture_log_density};
+use hgad_kernels::{gaussian_logits, log_sum_exp, mixture_log_density};
 use hgad_parameters::{Parameters, Weight};
 
 /// `sum_k p_k N(mu_k, I)` over C classes, centres and weights learned.
@@ -69,7 +69,7 @@ impl Prior for GaussianMixture {
 
     fn class_logits(&self, z: &Tensor) -> Result<Option<Tensor>, PriorError> {
         check(z, self.dim, None)?;
-        Ok(Some(distances(z, &self.mu.get())?))
+        Ok(Some(gaussian_logits(z, &self.mu.get())?))
     }
 
     fn log_class_weights(&self) -> Result<Option<Tensor>, PriorError> {
@@ -80,7 +80,7 @@ impl Prior for GaussianMixture {
         check(z, self.dim, None)?;
         let logits = match logits {
             Some(l) => l.clone(),
-            None => distances(z, &self.mu.get())?,
+            None => gaussian_logits(z, &self.mu.get())?,
         };
         let weights = log_softmax(&self.phi.get())?;
         Ok(log_sum_exp(&logits, &weights)?)

@@ -2,7 +2,6 @@
 
 use crate::PriorError;
 use candle_core::{D, Result, Tensor};
-use hgad_kernels::gaussian_logits;
 
 /// A density of latent vectors. `z` is (B, P, D): P vectors of each of B images, whose classes
 /// are `labels` (B). Gradients reach `z` and the parameters.
@@ -75,10 +74,4 @@ pub(crate) fn check(
         return Err(PriorError::Label { label, classes });
     }
     Ok((b, p))
-}
-
-/// `-½ |z - c|²` of `z` (B, P, D) to `centers` (K, D), (B, P, K).
-pub(crate) fn distances(z: &Tensor, centers: &Tensor) -> Result<Tensor> {
-    let (b, p, d) = z.dims3()?;
-    gaussian_logits(&z.reshape((b * p, d))?, centers)?.reshape((b, p, centers.dim(0)?))
 }
