@@ -6,6 +6,8 @@ use crate::fill::par_fill;
 use crate::im2col::{Window, gather_patches};
 use crate::isa::{Isa, dispatch};
 use crate::product::{Matrix, TILE, product};
+#[cfg(any(feature = "cuda", feature = "metal"))]
+use crate::storage::has_kernels;
 use crate::storage::{is_fused, with_slice};
 use candle_core::{Result, Tensor, bail};
 
@@ -20,7 +22,7 @@ pub enum Padding {
 
 impl Padding {
     /// Zeros before the first and after the last pixel of one dimension.
-    fn around(self, input: usize, kernel: usize, stride: usize) -> (usize, usize) {
+    pub(crate) fn around(self, input: usize, kernel: usize, stride: usize) -> (usize, usize) {
         match self {
             Self::Each(p) => (p, p),
             Self::Same => {
@@ -115,37 +117,26 @@ impl Conv2d {
     /// # Errors
     /// Another number of channels or dimensions; an input smaller than the window.
     pub fn forward(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
-        let (b, h, w, c) = x.dims4()?;
+        let (b, _, _, c) = x.dims4()?;
         if c != self.c_in {
             bail!("convolution: expects {} channels, got {c}", self.c_in)
         }
-        let (kh, kw) = self.kernel;
-        let stride = self.config.stride;
-        let (top, bottom) = self.config.padding.around(h, kh, stride);
-        let (left, right) = self.config.padding.around(w, kw, stride);
-        if h + top + bottom < kh || w + left + right < kw {
-            bail!("convolution: an input of {h}x{w} is smaller than the {kh}x{kw} window")
-        }
-        let window = Window {
-            batch: b,
-            height: h,
-            width: w,
-            channels: c,
-            kernel: self.kernel,
-            stride,
-            top,
-            left,
-            out_height: (h + top + bottom - kh) / stride + 1,
-            out_width: (w + left + right - kw) / stride + 1,
-        };
+        let window = Window::new(x, self.kernel, self.config.stride, self.config.padding)?;
         let shape = (b, window.out_height, window.out_width, self.c_out);
         if let Some(r) = residual
             && r.dims() != [shape.0, shape.1, shape.2, shape.3]
         {
             bail!("convolution: residual has shape {:?}, expected {shape:?}", r.dims())
         }
+        #[cfg(any(feature = "cuda", feature = "metal"))]
+        if self.config.groups != 1
+            && has_kernels(&[x])
+            && residual.is_none_or(|r| has_kernels(&[r]))
+        {
+            return self.on_device(x, residual, &window)?.reshape(shape);
+        }
         if !is_fused(x) {
-            return self.plain(x, residual, (top, bottom), (left, right));
+            return self.plain(x, residual, &window);
         }
         let run = |x: &[f32], residual: Option<&[f32]>| {
             if self.config.groups == 1 {
@@ -185,19 +176,29 @@ impl Conv2d {
         })
     }
 
+    /// A depthwise convolution by one kernel of the device.
+    #[cfg(any(feature = "cuda", feature = "metal"))]
+    fn on_device(&self, x: &Tensor, residual: Option<&Tensor>, w: &Window) -> Result<Tensor> {
+        use crate::device::{Machine, OfTensors, depthwise_conv2d};
+        let weight = Tensor::from_slice(&self.packed, self.packed.len(), x.device())?;
+        let bias = Tensor::from_slice(&self.bias, self.bias.len(), x.device())?;
+        let launch = depthwise_conv2d(w, residual.is_some(), self.config.activation);
+        // Without a residual the kernel does not read that parameter.
+        let inputs = [x, &weight, &bias, residual.unwrap_or(&bias)];
+        match OfTensors.launch(&launch, &inputs)?.pop() {
+            Some(out) => Ok(out),
+            None => bail!("convolution: the device gave no output"),
+        }
+    }
+
     /// The same by candle's own convolution.
-    fn plain(
-        &self,
-        x: &Tensor,
-        residual: Option<&Tensor>,
-        (top, bottom): (usize, usize),
-        (left, right): (usize, usize),
-    ) -> Result<Tensor> {
+    fn plain(&self, x: &Tensor, residual: Option<&Tensor>, window: &Window) -> Result<Tensor> {
         let dev = x.device();
         let weight = self.weight.to_device(dev)?.to_dtype(x.dtype())?;
         let bias = self.bias_tensor.to_device(dev)?.to_dtype(x.dtype())?;
         let x = x.permute((0, 3, 1, 2))?;
-        let x = x.pad_with_zeros(2, top, bottom)?.pad_with_zeros(3, left, right)?;
+        let (bottom, right) = window.after();
+        let x = x.pad_with_zeros(2, window.top, bottom)?.pad_with_zeros(3, window.left, right)?;
         let y = x.contiguous()?.conv2d(&weight, 0, self.config.stride, 1, self.config.groups)?;
         let y = y.permute((0, 2, 3, 1))?.broadcast_add(&bias)?;
         let y = match residual {

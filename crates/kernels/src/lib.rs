@@ -11,6 +11,8 @@
 //! Each has two paths: a fused one for `f32` on the CPU, vectorised for what the processor has
 //! (see [`isa_name`]) and split over rayon's threads, and a composition of candle's own
 //! operations for every other type and device. The same number of threads gives the same bytes.
+//! With the feature `cuda` or `metal` the coupling, the mixture and [`depthwise_conv2d()`] have
+//! kernels with gradients for `f32` on such a device too.
 //!
 //! Invariant: this crate knows no model.
 
@@ -20,6 +22,8 @@ mod conv;
 mod coupling;
 mod coupling_stack;
 mod depthwise;
+#[cfg(any(test, feature = "cuda", feature = "metal"))]
+mod device;
 mod fill;
 mod im2col;
 mod isa;
@@ -41,6 +45,7 @@ pub use adam::{AdamConfig, adam_step};
 pub use conv::{Conv2d, Conv2dConfig, Padding};
 pub use coupling::{affine_coupling, coupling_log_det};
 pub use coupling_stack::{BlockWeights, StackGradients, StackSize, StackWorkspace};
+pub use depthwise::depthwise_conv2d;
 pub use isa::isa_name;
 pub use linear::{Rectifier, linear};
 pub use mixture::{gaussian_logits, mixture_log_density};

@@ -3,13 +3,15 @@
 //! `-½ |z - c|² = z c - ½ |z|² - ½ |c|²`: one matrix product a tile of rows, and nothing of size
 //! rows x centres x dimensions. Log-densities leave out the constant `-D/2 ln 2 pi`.
 
+#[cfg(any(feature = "cuda", feature = "metal"))]
+use crate::device;
 use crate::fill::par_fill;
 use crate::isa::{Isa, dispatch};
 use crate::pool::sum_rows;
 use crate::product::{Matrix, TILE, product};
 use crate::row;
 use crate::softmax::{scale_rows, softmax_rows};
-use crate::storage::{contiguous, is_fused, with_slices};
+use crate::storage::{contiguous, has_kernels, is_fused, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -51,7 +53,7 @@ pub fn mixture_log_density(z: &Tensor, centers: &Tensor, log_weights: &Tensor) -
             log_weights.dims()
         )
     }
-    if is_fused(z) {
+    if is_fused(z) || has_kernels(&[z, centers, log_weights]) {
         let (centers, weights) = (centers.contiguous()?, log_weights.contiguous()?);
         return z.contiguous()?.apply_op3(&centers, &weights, MixtureLogDensity);
     }
@@ -127,6 +129,14 @@ impl CustomOp2 for GaussianLogits {
 
 struct MixtureLogDensity;
 
+#[cfg(any(feature = "cuda", feature = "metal"))]
+impl MixtureLogDensity {
+    fn plan(&self, z: &Layout, centers: &Layout, _: &Layout) -> Result<(device::Launch, Shape)> {
+        let ((g, p, d), (_, k, _)) = (z.shape().dims3()?, centers.shape().dims3()?);
+        Ok((device::mixture_log_density(g, p, k, d), (g, p).into()))
+    }
+}
+
 impl CustomOp3 for MixtureLogDensity {
     fn name(&self) -> &'static str {
         "mixture_log_density"
@@ -160,15 +170,58 @@ impl CustomOp3 for MixtureLogDensity {
         Ok((CpuStorage::F32(out), (g, p).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        z: &candle_core::CudaStorage,
+        lz: &Layout,
+        centers: &candle_core::CudaStorage,
+        lcenters: &Layout,
+        weights: &candle_core::CudaStorage,
+        lweights: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (launch, shape) = self.plan(lz, lcenters, lweights)?;
+        Ok((
+            device::cuda::forward(&launch, &[(z, lz), (centers, lcenters), (weights, lweights)])?,
+            shape,
+        ))
+    }
+
+    #[cfg(feature = "metal")]
+    fn metal_fwd(
+        &self,
+        z: &candle_core::MetalStorage,
+        lz: &Layout,
+        centers: &candle_core::MetalStorage,
+        lcenters: &Layout,
+        weights: &candle_core::MetalStorage,
+        lweights: &Layout,
+    ) -> Result<(candle_core::MetalStorage, Shape)> {
+        let (launch, shape) = self.plan(lz, lcenters, lweights)?;
+        Ok((
+            device::metal::forward(&launch, &[(z, lz), (centers, lcenters), (weights, lweights)])?,
+            shape,
+        ))
+    }
+
     fn bwd(
         &self,
         z: &Tensor,
         centers: &Tensor,
         weights: &Tensor,
-        _: &Tensor,
+        density: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let ((g, p, d), (_, k, _)) = (z.dims3()?, centers.dims3()?);
+        #[cfg(any(feature = "cuda", feature = "metal"))]
+        if !z.device().is_cpu() {
+            let inputs = [z, centers, weights, density, grad];
+            let [dz, dcenters, dweights] =
+                device::mixture_gradient(&device::OfTensors, inputs, (g, p, k, d))?;
+            let (dz, dcenters) = (dz.reshape((g, p, d))?, dcenters.reshape((g, k, d))?);
+            return Ok((Some(dz), Some(dcenters), Some(dweights.reshape((g, k))?)));
+        }
+        let _ = density;
         let all =
             [z.contiguous()?, centers.contiguous()?, weights.contiguous()?, grad.contiguous()?];
         let (dz, dcenters, dweights) = with_slices(&all, |s| {
