@@ -32,6 +32,10 @@ doc:
 bench:
     cargo run --release -p hgad-experiment --example time_step
 
+# Compiles the CUDA kernels with the nvcc on PATH; needs no GPU, and says so where there is no nvcc.
+check-cuda:
+    bash .ci/check-cuda
+
 # Everything CI does.
 ci:
     bash .ci/run

@@ -42,9 +42,11 @@ pub fn depthwise_conv2d(
     let x = x.permute((0, 3, 1, 2))?;
     let x = x.pad_with_zeros(2, window.top, bottom)?.pad_with_zeros(3, window.left, right)?;
     // candle's gradient refuses some inputs with pixels that no window reaches.
-    let x = x
-        .narrow(2, 0, (window.out_height - 1) * stride + kh)?
-        .narrow(3, 0, (window.out_width - 1) * stride + kw)?;
+    let x = x.narrow(2, 0, (window.out_height - 1) * stride + kh)?.narrow(
+        3,
+        0,
+        (window.out_width - 1) * stride + kw,
+    )?;
     let y = x.contiguous()?.conv2d(weight, 0, stride, 1, c)?;
     y.permute((0, 2, 3, 1))?.broadcast_add(bias)?.contiguous()
 }
