@@ -37,6 +37,10 @@ race *args:
     cargo build --release
     python3 race/race.py {{args}}
 
+# Compiles the CUDA kernels with the nvcc on PATH; needs no GPU, and says so where there is no nvcc.
+check-cuda:
+    bash .ci/check-cuda
+
 # Everything CI does.
 ci:
     bash .ci/run

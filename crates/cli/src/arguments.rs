@@ -64,7 +64,7 @@ pub struct ExperimentArguments {
     /// Writes results.json there too.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
-    /// Where flow and prior are trained: cpu, cuda or metal.
+    /// Where flow and prior are trained: cpu, cuda, metal, or one by number, such as cuda:1.
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
 }

@@ -42,6 +42,15 @@ fn names_and_keys() {
         2,
         &["resnet19", "resnet18"],
     );
+    refused(&place, &["experiment", "demo", "--device", "gpu"], 2, &["device", "gpu", "cuda:1"]);
+    refused(
+        &place,
+        &["experiment", "demo", "--set", "train.matmul=f16"],
+        2,
+        &["train.matmul", "tf32"],
+    );
+    // A build with the feature says that there is no such device.
+    refused(&place, &["experiment", "demo", "--device", "cuda:99"], 2, &["cuda:99", "cpu"]);
     refused(&place, &["experiment", "demo", "--resume"], 2, &["no unfinished run"]);
     refused(&place, &["experiment", "demo", "--resume=nowhere"], 2, &["nowhere", "config.toml"]);
     refused(&place, &["evaluate", "nowhere"], 2, &["nowhere"]);

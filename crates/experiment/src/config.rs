@@ -13,7 +13,8 @@ pub struct Config {
     pub about: String,
     /// Drives every draw: starts, order of the data, synthetic images.
     pub seed: u64,
-    /// `cpu`, `cuda` or `metal`: where flow and prior are trained.
+    /// `cpu`, `cuda`, `metal`, or one of several by number, `cuda:1`: where flow and prior are
+    /// trained. The last two need a build with that feature.
     pub device: String,
     /// Where results go.
     pub run: RunConfig,
@@ -265,6 +266,9 @@ pub struct TrainConfig {
     pub decay: f64,
     /// Feature vectors that go through a level at once; bounds memory, changes no result beyond rounding.
     pub chunk: usize,
+    /// Matrix products on a CUDA device: `f32`, or `tf32`, faster and rounded to 10 bits of mantissa
+    /// before they are multiplied. Other devices always use `f32`.
+    pub matmul: String,
     /// Seconds between checkpoints, which are written at the end of a pass.
     pub checkpoint_seconds: f64,
 }
@@ -282,6 +286,7 @@ impl Default for TrainConfig {
             epsilon: 1e-8,
             decay: 1e-4,
             chunk: 2048,
+            matmul: "f32".into(),
             checkpoint_seconds: 60.0,
         }
     }

@@ -14,6 +14,7 @@ mod color;
 mod compose;
 mod config;
 pub mod data;
+mod device;
 mod error;
 pub mod evaluate;
 pub mod features;

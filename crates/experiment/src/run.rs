@@ -3,6 +3,7 @@
 use crate::checkpoint::{self, Progress};
 use crate::config::Config;
 use crate::data;
+use crate::device;
 use crate::error::ExperimentError;
 use crate::evaluate::{Truth, class_maps, evaluate};
 use crate::features::{self, Features};
@@ -16,7 +17,6 @@ use crate::results::{Evaluation, Results, SCHEMA, Versions};
 use crate::run_folder::RunFolder;
 use crate::train::Trainer;
 use crate::{atomic, data::Data};
-use candle_core::Device;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -67,7 +67,7 @@ pub fn run(
     };
     let config = &own;
     let started = Instant::now();
-    let device = device(&config.device)?;
+    let device = device::open(config)?;
     let data = data::open(config)?;
     let features = features::prepare(config, &data, observer)?;
     let truth = Truth::load(&features, data.dataset.as_ref(), config.data.mask_size)?;
@@ -242,7 +242,7 @@ pub fn reevaluate(
     }
     let mut config = run.load_config()?;
     overrides(&mut config);
-    let device = device(&config.device)?;
+    let device = device::open(&config)?;
     let (model, header) = model_file::load(&run.model(), &device)?;
     let data: Data = data::open(&config)?;
     if data.dataset.classes() != model.classes {
@@ -261,17 +261,4 @@ pub fn reevaluate(
     let truth = Truth::load(&features, data.dataset.as_ref(), config.data.mask_size)?;
     let evaluation = evaluate(&config, &model, &features, &truth, header.passes, observer)?;
     Ok((config, evaluation))
-}
-
-fn device(name: &str) -> Result<Device, ExperimentError> {
-    let refuse = |e: candle_core::Error, feature: &str| ExperimentError::Setting {
-        key: "device",
-        value: name.into(),
-        reason: format!("{e}; build with --features {feature} and check the driver, or use cpu"),
-    };
-    match name {
-        "cuda" => Device::new_cuda(0).map_err(|e| refuse(e, "cuda")),
-        "metal" => Device::new_metal(0).map_err(|e| refuse(e, "metal")),
-        _ => Ok(Device::Cpu),
-    }
 }

@@ -1,6 +1,7 @@
 //! Settings that cannot be run, refused before anything starts.
 
 use crate::config::Config;
+use crate::device;
 use crate::error::ExperimentError;
 
 /// Checks values that types cannot.
@@ -58,7 +59,9 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         "expected a rate above 0 and up to 1",
     )?;
     one_of("cache.dtype", &c.cache.dtype, &["f32", "f16"])?;
-    one_of("device", &c.device, &["cpu", "cuda", "metal"])?;
+    let known = device::is_known(&c.device);
+    require("device", known, &c.device, "expected cpu, cuda, metal, or one by number: cuda:1")?;
+    one_of("train.matmul", &c.train.matmul, &["f32", "tf32"])?;
     let priors: Vec<&str> = hgad_priors::kinds().collect();
     one_of("prior.kind", &c.prior.kind, &priors)?;
     let centers = c.prior.centers;

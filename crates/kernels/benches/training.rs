@@ -4,7 +4,7 @@
 use candle_core::{Device, Tensor};
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
-use hgad_kernels::{AdamConfig, BlockWeights, StackSize, StackWorkspace, adam_step};
+use hgad_kernels::{AdamConfig, BlockWeights, PositionCode, StackSize, StackWorkspace, adam_step};
 
 fn main() {
     divan::main();
@@ -48,6 +48,11 @@ impl Tile {
         BlockWeights { w1, b1, w2, b2, affine, rotation }
     }
 
+    fn stack(&self) -> StackWorkspace {
+        let code = PositionCode::new(&self.code, CONDITION);
+        StackWorkspace::new(self.size, &[self.weights()], Some(code))
+    }
+
     fn maps(&self) -> Vec<&[f32]> {
         self.maps.chunks_exact(POSITIONS * self.size.dim).collect()
     }
@@ -56,24 +61,20 @@ impl Tile {
 #[divan::bench(args = [112, 200])]
 fn coupling_forward(bencher: Bencher, dim: usize) {
     let tile = Tile::new(dim);
-    let (weights, maps) = ([tile.weights()], tile.maps());
-    let mut stack = StackWorkspace::new(tile.size, 1);
-    let code = Some(tile.code.as_slice());
+    let (mut stack, maps) = (tile.stack(), tile.maps());
     bencher
         .counter(ItemsCount::new(IMAGES * POSITIONS))
-        .bench_local(|| stack.forward(&weights, black_box(&maps), (0, POSITIONS), code));
+        .bench_local(|| stack.forward(black_box(&maps), (0, POSITIONS)));
 }
 
 #[divan::bench(args = [112, 200])]
 fn coupling_forward_and_backward(bencher: Bencher, dim: usize) {
     let tile = Tile::new(dim);
-    let (weights, maps) = ([tile.weights()], tile.maps());
-    let mut stack = StackWorkspace::new(tile.size, 1);
-    let code = Some(tile.code.as_slice());
+    let (mut stack, maps) = (tile.stack(), tile.maps());
     bencher.counter(ItemsCount::new(IMAGES * POSITIONS)).bench_local(|| {
         // The gradients take the latents' shapes; their values cost nothing.
-        let (z, log_det) = stack.forward(&weights, black_box(&maps), (0, POSITIONS), code);
-        stack.backward(&weights, IMAGES, (0, POSITIONS), code, &z, &log_det);
+        let (z, log_det) = stack.forward(black_box(&maps), (0, POSITIONS));
+        stack.backward(IMAGES, (0, POSITIONS), &z, &log_det);
     });
 }
 

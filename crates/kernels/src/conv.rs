@@ -5,6 +5,8 @@ use crate::depthwise::{Depthwise, DepthwiseWeights, Widening};
 use crate::fill::par_fill_parts;
 use crate::im2col::{Window, with_patches};
 use crate::product::{AddedRows, Epilogue, Matrix, Packed, TILE};
+#[cfg(any(feature = "cuda", feature = "metal"))]
+use crate::storage::has_kernels;
 use crate::storage::{is_fused, with_slice};
 use crate::winograd::Winograd;
 use candle_core::{Result, Tensor, bail};
@@ -20,7 +22,7 @@ pub enum Padding {
 
 impl Padding {
     /// Zeros before the first and after the last pixel of one dimension.
-    fn around(self, input: usize, kernel: usize, stride: usize) -> (usize, usize) {
+    pub(crate) fn around(self, input: usize, kernel: usize, stride: usize) -> (usize, usize) {
         match self {
             Self::Each(p) => (p, p),
             Self::Same => {
@@ -31,9 +33,6 @@ impl Padding {
         }
     }
 }
-
-/// Zeros before and after rows, and before and after columns.
-type Pads = ((usize, usize), (usize, usize));
 
 /// What a convolution is besides its weights.
 #[derive(Clone, Copy, Debug)]
@@ -134,15 +133,22 @@ impl Conv2d {
     /// # Errors
     /// Another number of channels or dimensions; an input smaller than the window.
     pub fn forward(&self, x: &Tensor, residual: Option<&Tensor>) -> Result<Tensor> {
-        let (window, pads) = self.window(x.dims4()?)?;
+        let window = self.window(x.dims4()?)?;
         let shape = (window.batch, window.out_height, window.out_width, self.c_out);
         if let Some(r) = residual
             && r.dims() != [shape.0, shape.1, shape.2, shape.3]
         {
             bail!("convolution: residual has shape {:?}, expected {shape:?}", r.dims())
         }
+        #[cfg(any(feature = "cuda", feature = "metal"))]
+        if self.config.groups != 1
+            && has_kernels(&[x])
+            && residual.is_none_or(|r| has_kernels(&[r]))
+        {
+            return self.on_device(x, residual, &window)?.reshape(shape);
+        }
         if !is_fused(x) {
-            return self.plain(x, residual, pads);
+            return self.plain(x, residual, &window);
         }
         let out = with_slice("convolution", x, |x| match residual {
             Some(r) => with_slice("convolution", r, |r| Ok(self.fused(x, Some(r), &window))),
@@ -151,31 +157,12 @@ impl Conv2d {
         Tensor::from_vec(out, shape, x.device())
     }
 
-    /// Windows over an input (B, H, W, C), and the zeros before and after its rows and columns.
-    fn window(&self, (b, h, w, c): (usize, usize, usize, usize)) -> Result<(Window, Pads)> {
-        if c != self.c_in {
-            bail!("convolution: expects {} channels, got {c}", self.c_in)
+    /// Windows over an input (B, H, W, C).
+    fn window(&self, dims: (usize, usize, usize, usize)) -> Result<Window> {
+        if dims.3 != self.c_in {
+            bail!("convolution: expects {} channels, got {}", self.c_in, dims.3)
         }
-        let (kh, kw) = self.kernel;
-        let stride = self.config.stride;
-        let (top, bottom) = self.config.padding.around(h, kh, stride);
-        let (left, right) = self.config.padding.around(w, kw, stride);
-        if h + top + bottom < kh || w + left + right < kw {
-            bail!("convolution: an input of {h}x{w} is smaller than the {kh}x{kw} window")
-        }
-        let window = Window {
-            batch: b,
-            height: h,
-            width: w,
-            channels: c,
-            kernel: self.kernel,
-            stride,
-            top,
-            left,
-            out_height: (h + top + bottom - kh) / stride + 1,
-            out_width: (w + left + right - kw) / stride + 1,
-        };
-        Ok((window, ((top, bottom), (left, right))))
+        Window::new(dims, self.kernel, self.config.stride, self.config.padding)
     }
 
     fn fused(&self, x: &[f32], residual: Option<&[f32]>, window: &Window) -> Vec<f32> {
@@ -246,7 +233,7 @@ impl Conv2d {
         let widening = match expand {
             None => None,
             Some(conv) => match &conv.weights {
-                Weights::Dense(packed) if conv.window((b, h, w, c))?.0.is_pointwise() => {
+                Weights::Dense(packed) if conv.window((b, h, w, c))?.is_pointwise() => {
                     let activation = conv.config.activation;
                     Some(Widening { weights: packed, bias: &conv.bias, activation })
                 }
@@ -254,7 +241,7 @@ impl Conv2d {
             },
         };
         let inner = expand.map_or(c, |conv| conv.c_out);
-        let (window, _) = self.window((b, h, w, inner))?;
+        let window = self.window((b, h, w, inner))?;
         let shape = (b, window.out_height, window.out_width, inner);
         let activation = self.config.activation;
         let (out, sums) = with_slice("convolution", x, |x| {
@@ -273,7 +260,7 @@ impl Conv2d {
         gates: &[f32],
         residual: Option<&Tensor>,
     ) -> Result<Tensor> {
-        let (window, _) = self.window(x.dims4()?)?;
+        let window = self.window(x.dims4()?)?;
         let Weights::Dense(packed) = &self.weights else {
             bail!("convolution: expects a pointwise one after a gate")
         };
@@ -296,18 +283,29 @@ impl Conv2d {
         Tensor::from_vec(out, shape, x.device())
     }
 
+    /// A depthwise convolution by one kernel of the device.
+    #[cfg(any(feature = "cuda", feature = "metal"))]
+    fn on_device(&self, x: &Tensor, residual: Option<&Tensor>, w: &Window) -> Result<Tensor> {
+        use crate::device::{Machine, OfTensors, depthwise_conv2d};
+        let weight = self.weight.permute((2, 3, 0, 1))?.flatten_all()?.to_device(x.device())?;
+        let bias = Tensor::from_slice(&self.bias, self.bias.len(), x.device())?;
+        let launch = depthwise_conv2d(w, residual.is_some(), self.config.activation);
+        // Without a residual the kernel does not read that parameter.
+        let inputs = [x, &weight, &bias, residual.unwrap_or(&bias)];
+        match OfTensors.launch(&launch, &inputs)?.pop() {
+            Some(out) => Ok(out),
+            None => bail!("convolution: the device gave no output"),
+        }
+    }
+
     /// The same by candle's own convolution.
-    fn plain(
-        &self,
-        x: &Tensor,
-        residual: Option<&Tensor>,
-        ((top, bottom), (left, right)): Pads,
-    ) -> Result<Tensor> {
+    fn plain(&self, x: &Tensor, residual: Option<&Tensor>, window: &Window) -> Result<Tensor> {
         let dev = x.device();
         let weight = self.weight.to_device(dev)?.to_dtype(x.dtype())?;
         let bias = self.bias_tensor.to_device(dev)?.to_dtype(x.dtype())?;
         let x = x.permute((0, 3, 1, 2))?;
-        let x = x.pad_with_zeros(2, top, bottom)?.pad_with_zeros(3, left, right)?;
+        let (bottom, right) = window.after();
+        let x = x.pad_with_zeros(2, window.top, bottom)?.pad_with_zeros(3, window.left, right)?;
         let y = x.contiguous()?.conv2d(&weight, 0, self.config.stride, 1, self.config.groups)?;
         let y = y.permute((0, 2, 3, 1))?.broadcast_add(&bias)?;
         let y = match residual {

@@ -1,11 +1,13 @@
 //! The affine coupling of the flow with its global affine map, and its log-determinant.
 
+#[cfg(any(feature = "cuda", feature = "metal"))]
+use crate::device;
 use crate::fill::par_fill;
 use crate::isa::{Isa, dispatch};
 use crate::math::{exp, tanh};
 use crate::pool::sum_rows;
 use crate::product::TILE;
-use crate::storage::{contiguous, is_fused, with_slice};
+use crate::storage::{contiguous, has_kernels, is_fused, with_slice};
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
 
@@ -29,7 +31,7 @@ pub fn affine_coupling(x: &Tensor, a: &Tensor, affine: &Tensor, clamp: f64) -> R
             affine.dims()
         )
     }
-    if is_fused(x) {
+    if is_fused(x) || has_kernels(&[x, a, affine]) {
         let op = AffineCoupling { clamp: clamp as f32 };
         return x.contiguous()?.apply_op3(&a.contiguous()?, &affine.contiguous()?, op);
     }
@@ -50,7 +52,7 @@ pub fn coupling_log_det(a: &Tensor, clamp: f64) -> Result<Tensor> {
     if h2 % 2 != 0 {
         bail!("affine coupling: the subnet's output has {h2} columns, which is odd")
     }
-    if is_fused(a) {
+    if is_fused(a) || has_kernels(&[a]) {
         return a.contiguous()?.apply_op1(CouplingLogDet { clamp: clamp as f32 });
     }
     (a.narrow(1, 0, h2 / 2)?.affine(0.1, 0.0)?.tanh()?.sum(1)? * clamp)?.contiguous()
@@ -58,6 +60,14 @@ pub fn coupling_log_det(a: &Tensor, clamp: f64) -> Result<Tensor> {
 
 struct AffineCoupling {
     clamp: f32,
+}
+
+#[cfg(any(feature = "cuda", feature = "metal"))]
+impl AffineCoupling {
+    fn plan(&self, x: &Layout, a: &Layout, _: &Layout) -> Result<(device::Launch, Shape)> {
+        let ((n, d), (_, h2)) = (x.shape().dims2()?, a.shape().dims2()?);
+        Ok((device::affine_coupling(n, d, h2 / 2, self.clamp), x.shape().clone()))
+    }
 }
 
 impl CustomOp3 for AffineCoupling {
@@ -89,6 +99,34 @@ impl CustomOp3 for AffineCoupling {
         Ok((CpuStorage::F32(y), (n, d).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        lx: &Layout,
+        a: &candle_core::CudaStorage,
+        la: &Layout,
+        affine: &candle_core::CudaStorage,
+        laffine: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (launch, shape) = self.plan(lx, la, laffine)?;
+        Ok((device::cuda::forward(&launch, &[(x, lx), (a, la), (affine, laffine)])?, shape))
+    }
+
+    #[cfg(feature = "metal")]
+    fn metal_fwd(
+        &self,
+        x: &candle_core::MetalStorage,
+        lx: &Layout,
+        a: &candle_core::MetalStorage,
+        la: &Layout,
+        affine: &candle_core::MetalStorage,
+        laffine: &Layout,
+    ) -> Result<(candle_core::MetalStorage, Shape)> {
+        let (launch, shape) = self.plan(lx, la, laffine)?;
+        Ok((device::metal::forward(&launch, &[(x, lx), (a, la), (affine, laffine)])?, shape))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -98,6 +136,15 @@ impl CustomOp3 for AffineCoupling {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let ((n, d), (_, h2)) = (x.dims2()?, a.dims2()?);
+        #[cfg(any(feature = "cuda", feature = "metal"))]
+        if !x.device().is_cpu() {
+            let size = (n, d, h2 / 2);
+            let inputs = [x, a, affine, grad];
+            let [dx, da, sums] =
+                device::affine_coupling_gradient(&device::OfTensors, inputs, size, self.clamp)?;
+            let da = da.reshape((n, h2))?;
+            return Ok((Some(dx.reshape((n, d))?), Some(da), Some(sums.reshape((2, d))?)));
+        }
         let op = "gradient of the affine coupling";
         let tiles = n.div_ceil(TILE);
         let (dx, da, daffine) = with_slice(op, x, |x| {
@@ -287,6 +334,14 @@ struct CouplingLogDet {
     clamp: f32,
 }
 
+#[cfg(any(feature = "cuda", feature = "metal"))]
+impl CouplingLogDet {
+    fn plan(&self, a: &Layout) -> Result<(device::Launch, Shape)> {
+        let (n, h2) = a.shape().dims2()?;
+        Ok((device::coupling_log_det(n, h2 / 2, self.clamp), n.into()))
+    }
+}
+
 impl CustomOp1 for CouplingLogDet {
     fn name(&self) -> &'static str {
         "coupling_log_det"
@@ -303,8 +358,35 @@ impl CustomOp1 for CouplingLogDet {
         Ok((CpuStorage::F32(out), n.into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        a: &candle_core::CudaStorage,
+        la: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (launch, shape) = self.plan(la)?;
+        Ok((device::cuda::forward(&launch, &[(a, la)])?, shape))
+    }
+
+    #[cfg(feature = "metal")]
+    fn metal_fwd(
+        &self,
+        a: &candle_core::MetalStorage,
+        la: &Layout,
+    ) -> Result<(candle_core::MetalStorage, Shape)> {
+        let (launch, shape) = self.plan(la)?;
+        Ok((device::metal::forward(&launch, &[(a, la)])?, shape))
+    }
+
     fn bwd(&self, a: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let (n, h2) = a.dims2()?;
+        #[cfg(any(feature = "cuda", feature = "metal"))]
+        if !a.device().is_cpu() {
+            use device::Machine;
+            let launch = device::coupling_log_det_gradient(n, h2 / 2, self.clamp);
+            let da = device::OfTensors.launch(&launch, &[a, grad])?;
+            return da.first().map(|da| da.reshape((n, h2))).transpose();
+        }
         let op = "gradient of the coupling's log-determinant";
         let da = with_slice(op, a, |a| {
             with_slice(op, grad, |g| {

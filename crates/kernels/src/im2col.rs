@@ -1,5 +1,7 @@
 //! Patches of a map as rows of a matrix, so that a dense convolution is a product.
 
+use crate::conv::Padding;
+use candle_core::{Result, bail};
 use std::cell::RefCell;
 
 /// The geometry of a convolution over channels-last maps.
@@ -18,6 +20,46 @@ pub(crate) struct Window {
 }
 
 impl Window {
+    /// The windows of a map (B, H, W, C).
+    pub(crate) fn new(
+        (batch, height, width, channels): (usize, usize, usize, usize),
+        (kh, kw): (usize, usize),
+        stride: usize,
+        padding: Padding,
+    ) -> Result<Self> {
+        if stride == 0 {
+            bail!("convolution: stride must be at least 1")
+        }
+        let (top, bottom) = padding.around(height, kh, stride);
+        let (left, right) = padding.around(width, kw, stride);
+        if height + top + bottom < kh || width + left + right < kw {
+            bail!("convolution: an input of {height}x{width} is smaller than the {kh}x{kw} window")
+        }
+        Ok(Self {
+            batch,
+            height,
+            width,
+            channels,
+            kernel: (kh, kw),
+            stride,
+            top,
+            left,
+            out_height: (height + top + bottom - kh) / stride + 1,
+            out_width: (width + left + right - kw) / stride + 1,
+        })
+    }
+
+    /// Zeros after the last row and the last column that a window reaches.
+    pub(crate) fn after(&self) -> (usize, usize) {
+        let reach = |n: usize, kernel: usize, before: usize, len: usize| {
+            ((n - 1) * self.stride + kernel).saturating_sub(before + len)
+        };
+        (
+            reach(self.out_height, self.kernel.0, self.top, self.height),
+            reach(self.out_width, self.kernel.1, self.left, self.width),
+        )
+    }
+
     pub(crate) fn patch_len(&self) -> usize {
         self.kernel.0 * self.kernel.1 * self.channels
     }

@@ -1,14 +1,18 @@
 //! Fused operations for the hot paths of hgad.
 //!
-//! Two families. The operations of a flow ([`linear()`], [`affine_coupling()`],
+//! Three families. The operations of a flow ([`linear()`], [`affine_coupling()`],
 //! [`coupling_log_det()`], [`rotate()`]) are candle custom ops with gradients; [`StackWorkspace`]
-//! runs a whole stack of them tile by tile, which is how a flow is trained on the CPU. The operations
-//! of a frozen feature extractor ([`Conv2d`], [`max_pool`], [`squeeze_excite`],
-//! [`resize_bilinear`]) have none and work on channels-last tensors `(B, H, W, C)`.
+//! runs a whole stack of them tile by tile, which is how a flow is trained on the CPU. So are those
+//! of a prior and its losses ([`gaussian_logits()`], [`mixture_log_density()`], [`log_sum_exp()`],
+//! [`cross_entropy()`], [`softmax_entropy()`]). The operations of a frozen feature extractor
+//! ([`Conv2d`], [`max_pool`], [`squeeze_excite`], [`resize_bilinear`]) have none and work on
+//! channels-last tensors `(B, H, W, C)`.
 //!
 //! Each has two paths: a fused one for `f32` on the CPU, vectorised for what the processor has
 //! (see [`isa_name`]) and split over rayon's threads, and a composition of candle's own
 //! operations for every other type and device. The same number of threads gives the same bytes.
+//! With the feature `cuda` or `metal` the coupling, the mixture and [`depthwise_conv2d()`] have
+//! kernels with gradients for `f32` on such a device too.
 //!
 //! Invariant: this crate knows no model.
 
@@ -18,19 +22,25 @@ mod conv;
 mod coupling;
 mod coupling_stack;
 mod depthwise;
+mod depthwise_op;
+#[cfg(any(test, feature = "cuda", feature = "metal"))]
+mod device;
 mod fill;
 mod im2col;
 mod inverted_residual;
 mod isa;
 mod linear;
 mod math;
+mod mixture;
 mod pool;
 mod position_bias;
 mod product;
 mod resize;
 mod rotate;
+mod row;
 mod separable;
 mod simd;
+mod softmax;
 mod squeeze_excite;
 mod storage;
 mod winograd;
@@ -40,13 +50,16 @@ pub use adam::{AdamConfig, adam_step};
 pub use conv::{Conv2d, Conv2dConfig, Padding};
 pub use coupling::{affine_coupling, coupling_log_det};
 pub use coupling_stack::{BlockWeights, FrozenStack, StackGradients, StackSize, StackWorkspace};
+pub use depthwise_op::depthwise_conv2d;
 pub use inverted_residual::InvertedResidual;
 pub use isa::isa_name;
 pub use linear::{Rectifier, linear};
+pub use mixture::{gaussian_logits, mixture_log_density};
 pub use pool::{global_mean, max_pool};
 pub use position_bias::PositionCode;
 pub use resize::{resize_bilinear, resize_bilinear_plane};
 pub use rotate::rotate;
 pub use separable::{ComplexTaps, complex_filter};
+pub use softmax::{cross_entropy, log_sum_exp, softmax_entropy};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
 pub use storage::with_slices;

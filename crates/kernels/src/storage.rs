@@ -41,6 +41,19 @@ pub(crate) fn is_fused(t: &Tensor) -> bool {
     t.device().is_cpu() && t.dtype() == DType::F32
 }
 
+/// All tensors are `f32` on a device that this build has kernels for, and of lengths that the
+/// kernels count with.
+pub(crate) fn has_kernels(tensors: &[&Tensor]) -> bool {
+    const LIMIT: usize = 1 << 30;
+    tensors.iter().all(|t| {
+        let device = t.device();
+        ((cfg!(feature = "cuda") && device.is_cuda())
+            || (cfg!(feature = "metal") && device.is_metal()))
+            && t.dtype() == DType::F32
+            && (1..LIMIT).contains(&t.elem_count())
+    })
+}
+
 /// Runs `f` on the elements of several contiguous `f32` tensors on the CPU, without copies.
 ///
 /// # Errors

@@ -1,9 +1,9 @@
 //! The fused convolutions, pooling and resizing against candle's own operations in f64.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use hgad_kernels::{
-    Activation, Conv2d, Conv2dConfig, InvertedResidual, Padding, SqueezeExcite, max_pool,
-    resize_bilinear, squeeze_excite,
+    Activation, Conv2d, Conv2dConfig, InvertedResidual, Padding, SqueezeExcite, depthwise_conv2d,
+    max_pool, resize_bilinear, squeeze_excite,
 };
 
 fn noise(shape: &[usize], seed: u64) -> Tensor {
@@ -230,4 +230,38 @@ fn wrong_shapes_are_named() {
     assert!(conv(3).unwrap_err().to_string().contains("depthwise"));
     let message = conv(1).unwrap().forward(&noise(&[1, 5, 5, 3], 1), None).unwrap_err().to_string();
     assert!(message.contains("expects 2 channels, got 3"), "{message}");
+}
+
+#[test]
+fn depthwise_gradients() {
+    let cases = [
+        (3, 1, Padding::Each(1), 40),
+        (3, 2, Padding::Same, 5),
+        (5, 2, Padding::Each(2), 33),
+        (2, 3, Padding::Each(0), 1),
+    ];
+    for (i, (kernel, stride, padding, c)) in cases.into_iter().enumerate() {
+        let seed = 10 * i as u64;
+        let inputs = [
+            noise(&[2, 9, 7, c], seed),
+            noise(&[c, 1, kernel, kernel], seed + 1),
+            noise(&[c], seed + 2),
+        ];
+        let run = |dtype: DType| {
+            let vars =
+                inputs.each_ref().map(|t| Var::from_tensor(&t.to_dtype(dtype).unwrap()).unwrap());
+            let y = depthwise_conv2d(&vars[0], &vars[1], &vars[2], stride, padding).unwrap();
+            let weights = noise(y.dims(), 99).to_dtype(dtype).unwrap();
+            let grads = (&y * weights).unwrap().sum_all().unwrap().backward().unwrap();
+            (y, vars.each_ref().map(|v| grads.get(v).unwrap().clone()))
+        };
+        let ((y, grads), (y64, grads64)) = (run(DType::F32), run(DType::F64));
+        assert!(worst(&y, &y64) < 1e-5, "{kernel}x{kernel}, stride {stride}");
+        for (a, b) in grads.iter().zip(&grads64) {
+            assert!(worst(a, b) < 1e-4, "gradient of {:?}, stride {stride}", a.dims());
+        }
+    }
+    let [x, w, b] = [noise(&[1, 4, 4, 3], 1), noise(&[4, 1, 3, 3], 2), noise(&[3], 3)];
+    let wrong = depthwise_conv2d(&x, &w, &b, 1, Padding::Same).unwrap_err().to_string();
+    assert!(wrong.contains("[4, 1, 3, 3]"), "{wrong}");
 }

@@ -1,8 +1,8 @@
 //! Entropy of the class posterior.
 
 use crate::{Latents, LossError, LossTerm, Needs};
-use candle_core::{D, Tensor};
-use hgad_priors::log_softmax;
+use candle_core::Tensor;
+use hgad_kernels::softmax_entropy;
 
 /// `L_e = -sum_k softmax_k(l) log_softmax_k(l)`: low where a vector is surely of one class.
 pub struct Entropy;
@@ -17,7 +17,6 @@ impl LossTerm for Entropy {
     }
 
     fn value(&self, latents: &Latents) -> Result<Tensor, LossError> {
-        let log = log_softmax(latents.logits(self.name())?)?;
-        Ok((log.exp()? * log)?.sum(D::Minus1)?.mean_all()?.neg()?)
+        Ok(softmax_entropy(latents.logits(self.name())?)?.mean_all()?)
     }
 }

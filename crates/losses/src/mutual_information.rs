@@ -2,7 +2,7 @@
 
 use crate::{Latents, LossError, LossTerm, Needs};
 use candle_core::{D, Tensor};
-use hgad_priors::log_softmax;
+use hgad_kernels::cross_entropy;
 
 /// `L_mi = sum_k t_k (log_softmax_k(l + ln p) - ln p_k)`, `p` taken as a constant, `t` the one-hot
 /// class smoothed: `t = onehot (1 - smoothing) + smoothing / C`. To be maximized.
@@ -28,9 +28,10 @@ impl LossTerm for MutualInformation {
         for (i, label) in latents.labels().iter().enumerate() {
             target[i * c + *label as usize] += 1.0 - self.smoothing;
         }
-        let target = Tensor::from_vec(target, (b, 1, c), logits.device())?;
+        let target = Tensor::from_vec(target, (b, c), logits.device())?;
         let target = target.to_dtype(logits.dtype())?;
-        let gain = log_softmax(&logits.broadcast_add(&weights)?)?.broadcast_sub(&weights)?;
-        Ok(gain.broadcast_mul(&target)?.sum(D::Minus1)?.mean_all()?)
+        // -sum_k t_k ln p_k is the same for all vectors of an image.
+        let away = target.broadcast_mul(&weights)?.sum(D::Minus1)?.mean_all()?;
+        Ok((cross_entropy(logits, &weights, &target)?.mean_all()? + away)?.neg()?)
     }
 }

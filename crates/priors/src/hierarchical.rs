@@ -2,7 +2,8 @@
 
 use crate::prior::{check, log_softmax};
 use crate::{GaussianMixture, Prior, PriorError};
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
+use hgad_kernels::mixture_log_density;
 use hgad_parameters::{Parameters, Weight};
 
 /// The inter-class mixture `sum_k p_k N(mu_k, I)`, and within class y the mixture of M centres
@@ -11,7 +12,6 @@ pub struct HierarchicalMixture {
     main: GaussianMixture,
     delta: Weight,
     phi: Weight,
-    centers: usize,
 }
 
 impl HierarchicalMixture {
@@ -38,7 +38,6 @@ impl HierarchicalMixture {
                 (classes, centers),
                 vec![0.0; classes * centers],
             )?,
-            centers,
         })
     }
 
@@ -74,12 +73,7 @@ impl Prior for HierarchicalMixture {
         let labels = Tensor::from_slice(labels, b, z.device())?;
         let centers = self.centers_of(&labels)?;
         let weights = log_softmax(&self.phi.get())?.index_select(&labels, 0)?;
-        // |z - c|² = |z|² - 2 z c + |c|²: nothing of size B x P x M x D is made.
-        let dot = z.matmul(&centers.transpose(1, 2)?.contiguous()?)?;
-        let bias = (weights - (centers.sqr()?.sum(D::Minus1)? * 0.5)?)?;
-        let square = (z.sqr()?.sum(D::Minus1)? * 0.5)?;
-        let mixed = dot.broadcast_add(&bias.reshape((b, 1, self.centers))?)?;
-        Ok((mixed.log_sum_exp(D::Minus1)? - square)?)
+        Ok(mixture_log_density(z, &centers, &weights)?)
     }
 
     fn has_intra_classes(&self) -> bool {

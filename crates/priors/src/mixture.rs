@@ -1,8 +1,9 @@
 //! One Gaussian a class: the inter-class mixture.
 
-use crate::prior::{check, distances, log_softmax};
+use crate::prior::{check, log_softmax};
 use crate::{Prior, PriorError};
-use candle_core::{D, Tensor};
+use candle_core::Tensor;
+use hgad_kernels::{gaussian_logits, log_sum_exp, mixture_log_density};
 use hgad_parameters::{Parameters, Weight};
 
 /// `sum_k p_k N(mu_k, I)` over C classes, centres and weights learned.
@@ -68,7 +69,7 @@ impl Prior for GaussianMixture {
 
     fn class_logits(&self, z: &Tensor) -> Result<Option<Tensor>, PriorError> {
         check(z, self.dim, None)?;
-        Ok(Some(distances(z, &self.mu.get())?))
+        Ok(Some(gaussian_logits(z, &self.mu.get())?))
     }
 
     fn log_class_weights(&self) -> Result<Option<Tensor>, PriorError> {
@@ -79,17 +80,17 @@ impl Prior for GaussianMixture {
         check(z, self.dim, None)?;
         let logits = match logits {
             Some(l) => l.clone(),
-            None => distances(z, &self.mu.get())?,
+            None => gaussian_logits(z, &self.mu.get())?,
         };
         let weights = log_softmax(&self.phi.get())?;
-        Ok(logits.broadcast_add(&weights)?.log_sum_exp(D::Minus1)?)
+        Ok(log_sum_exp(&logits, &weights)?)
     }
 
     fn log_density_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Tensor, PriorError> {
-        let (b, p) = check(z, self.dim, Some((labels, self.classes)))?;
+        let (b, _) = check(z, self.dim, Some((labels, self.classes)))?;
         let index = Tensor::from_slice(labels, b, z.device())?;
         let mu = self.mu.get().index_select(&index, 0)?.unsqueeze(1)?;
-        let away = z.broadcast_sub(&mu)?;
-        Ok((away.sqr()?.sum(D::Minus1)? * -0.5)?.reshape((b, p))?)
+        // A mixture of one, whose weight is 1.
+        Ok(mixture_log_density(z, &mu, &Tensor::zeros((b, 1), z.dtype(), z.device())?)?)
     }
 }

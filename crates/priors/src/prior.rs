@@ -75,13 +75,3 @@ pub(crate) fn check(
     }
     Ok((b, p))
 }
-
-/// `-½ |z - c|²` of `z` (B, P, D) to `centers` (K, D), (B, P, K), by one product.
-pub(crate) fn distances(z: &Tensor, centers: &Tensor) -> Result<Tensor> {
-    let (b, p, d) = z.dims3()?;
-    let flat = z.reshape((b * p, d))?;
-    let dot = flat.matmul(&centers.t()?)?;
-    let square = (flat.sqr()?.sum_keepdim(1)? * 0.5)?;
-    let centers = (centers.sqr()?.sum(1)? * 0.5)?;
-    dot.broadcast_sub(&square)?.broadcast_sub(&centers)?.reshape((b, p, ()))
-}

@@ -1,8 +1,9 @@
 //! Likelihood and entropy of each position.
 
 use crate::ScoreError;
-use candle_core::{D, Tensor};
-use hgad_priors::{Prior, log_softmax};
+use candle_core::Tensor;
+use hgad_kernels::softmax_entropy;
+use hgad_priors::Prior;
 
 /// The two quantities that anomalies show in, one a position.
 pub struct ScoreTerms {
@@ -26,10 +27,7 @@ pub fn score_terms(
     let constant = -0.5 * std::f64::consts::TAU.ln();
     let likelihood = log.affine(1.0 / prior.dim() as f64, constant)?;
     let neg_entropy = match prior.class_logits(z)? {
-        Some(logits) => {
-            let log = log_softmax(&logits)?;
-            Some((log.exp()? * log)?.sum(D::Minus1)?)
-        }
+        Some(logits) => Some(softmax_entropy(&logits)?.neg()?),
         None => None,
     };
     Ok(ScoreTerms { likelihood, neg_entropy })

@@ -45,14 +45,23 @@ fn a_vector(seconds: f64, shape: LevelShape) -> f64 {
     seconds / (IMAGES * shape.positions()) as f64 * 1e6
 }
 
-/// Latents and log-determinants, without gradients.
+/// Latents and log-determinants by the flow as inference has it, its weights arranged once.
 fn forward(shape: LevelShape, classes: usize, setup: &Setup) -> Result<f64, BenchError> {
     let model = model(&Config::default(), shape, classes)?;
     model.track(false);
-    let size = (IMAGES * shape.positions(), shape.channels);
-    let x = Tensor::from_vec(features(shape), size, &Device::Cpu)?;
     let level = &model.levels[0];
-    let run = || level.latents(&x, 0, shape.positions()).map(drop);
+    let frozen = level.flow.freeze(level.position.as_ref());
+    let frozen = frozen.map_err(hgad_experiment::ExperimentError::from)?;
+    let features = features(shape);
+    let maps: Vec<&[f32]> = features.chunks_exact(shape.len()).collect();
+    let run = || match &frozen {
+        Some(flow) => Ok(flow.forward(&maps, 0, shape.positions()).map(drop)?),
+        None => {
+            let size = (IMAGES * shape.positions(), shape.channels);
+            let x = Tensor::from_slice(&features, size, &Device::Cpu)?;
+            level.latents(&x, 0, shape.positions()).map(drop)
+        }
+    };
     Ok(a_vector(setup.clock.median(run)?, shape))
 }
 
