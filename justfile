@@ -14,6 +14,10 @@ hgad *args:
 test:
     cargo test --workspace --release
 
+# The parity tests without AVX-512 (avx2), or with what every processor has (baseline).
+test-isa isa:
+    HGAD_ISA={{isa}} cargo test --release -p hgad-kernels -p hgad-flows -p hgad-backbones -p hgad-experiment
+
 # Format, as CI wants it.
 fmt:
     cargo fmt --all

@@ -3,12 +3,13 @@
 use crate::config::Config;
 use crate::error::ExperimentError;
 use candle_core::{DType, Device, Tensor};
-use hgad_flows::{Bijection, CouplingConfig, coupling_chain, position_encoding};
+use hgad_flows::{Bijection, CouplingConfig, FrozenFlow, coupling_chain, position_encoding};
 use hgad_parameters::Parameters;
 use hgad_priors::{Prior, PriorConfig};
 use hgad_scores::{LevelScores, score_terms};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Size of the feature map of one level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +53,15 @@ pub struct LevelModel {
     pub prior_parameters: Parameters,
     /// Code of every position (P, K), where the flow is conditioned on it.
     pub position: Option<Tensor>,
+    inference: RwLock<Inference>,
+}
+
+/// The flow's form for inference, made when it is first needed after training.
+enum Inference {
+    /// Parameters may change at any time.
+    Training,
+    Unmade,
+    Made(Arc<dyn FrozenFlow>),
 }
 
 /// All levels, for known classes.
@@ -108,6 +118,7 @@ impl Model {
             for (part, parameters) in level.parts() {
                 parameters.load(&format!("levels.{i}.{part}."), state)?;
             }
+            level.forget();
         }
         Ok(())
     }
@@ -119,7 +130,15 @@ impl Model {
 
     /// Gradients on for training, off for inference.
     pub fn track(&self, on: bool) {
-        self.levels.iter().flat_map(|l| l.parts()).for_each(|(_, p)| p.track(on));
+        for level in &self.levels {
+            level.parts().into_iter().for_each(|(_, p)| p.track(on));
+            let mut inference = level.inference.write().unwrap_or_else(PoisonError::into_inner);
+            match (&*inference, on) {
+                (_, true) => *inference = Inference::Training,
+                (Inference::Training, false) => *inference = Inference::Unmade,
+                (_, false) => {}
+            }
+        }
     }
 }
 
@@ -155,7 +174,32 @@ impl LevelModel {
             k => Some(position_encoding(k, shape.height, shape.width, DType::F32, device)?),
         };
         let flow = Box::new(flow);
-        Ok(Self { shape, flow, prior, flow_parameters, prior_parameters, position })
+        let inference = RwLock::new(Inference::Training);
+        Ok(Self { shape, flow, prior, flow_parameters, prior_parameters, position, inference })
+    }
+
+    /// The flow for inference, where it has a form for that on its device.
+    fn frozen(&self) -> Result<Option<Arc<dyn FrozenFlow>>, ExperimentError> {
+        if let Inference::Made(flow) =
+            &*self.inference.read().unwrap_or_else(PoisonError::into_inner)
+        {
+            return Ok(Some(flow.clone()));
+        }
+        let Some(flow) = self.flow.freeze(self.position.as_ref())? else { return Ok(None) };
+        let flow: Arc<dyn FrozenFlow> = flow.into();
+        let mut inference = self.inference.write().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(*inference, Inference::Training) {
+            *inference = Inference::Made(flow.clone());
+        }
+        Ok(Some(flow))
+    }
+
+    /// Its parameters have changed.
+    fn forget(&self) {
+        let mut inference = self.inference.write().unwrap_or_else(PoisonError::into_inner);
+        if let Inference::Made(_) = *inference {
+            *inference = Inference::Unmade;
+        }
     }
 
     fn parts(&self) -> [(&'static str, &Parameters); 2] {
@@ -205,7 +249,7 @@ impl LevelModel {
         };
         // The position code's product with the first layer is shared by images that go together.
         let together = (chunk / positions).max(1);
-        let frozen = self.flow.freeze(self.position.as_ref())?;
+        let frozen = self.frozen()?;
         let mut first = 0;
         while first < images {
             let count = together.min(images - first);
