@@ -100,11 +100,13 @@ impl Depthwise<'_> {
         // cover the channels.
         unsafe { out.set_len(total) };
         let mut of_images = vec![0.0; if with_sums { w.batch * w.channels } else { 0 }];
-        // In the order of the tasks, so that sums do not depend on who was first.
+        // Row by row in their order, so that sums depend on neither tasks nor threads.
         for (task, sums) in tasks.iter().zip(&sums) {
-            let at = task.image * w.channels + groups[task.group].range.start;
-            if let Some(of_image) = of_images.get_mut(at..) {
-                of_image.iter_mut().zip(sums).for_each(|(a, b)| *a += b);
+            let channels = &groups[task.group].range;
+            let at = task.image * w.channels + channels.start;
+            for row in sums.chunks_exact(channels.len().next_multiple_of(PAD)) {
+                let of_image = &mut of_images[at..at + channels.len()];
+                of_image.iter_mut().zip(row).for_each(|(a, b)| *a += b);
             }
         }
         (out, of_images)
@@ -164,14 +166,17 @@ impl Depthwise<'_> {
         let count = channels.range.len();
         let padded = count.next_multiple_of(PAD);
         let row_len = self.padded_width() * padded;
-        let mut sums = vec![0.0; if with_sums { padded } else { 0 }];
+        // For every row of the task (rows, padded channels).
+        let mut sums = vec![0.0; if with_sums { task.rows.len() * padded } else { 0 }];
         RING_MEMORY.with_borrow_mut(|ring| {
             // One row more, of zeros, stands for those beyond the image.
             ring.clear();
             ring.resize((w.kernel.0 + 1) * row_len, 0.0);
             let first = (task.rows.start * w.stride).saturating_sub(w.top);
             let mut next = first;
-            for oh in task.rows.clone() {
+            for (row, oh) in task.rows.clone().enumerate() {
+                let of_row = row * padded..(row + 1) * padded;
+                let sums = sums.get_mut(of_row).unwrap_or_default();
                 let top = (oh * w.stride) as isize - w.top as isize;
                 let end = (top + w.kernel.0 as isize).clamp(0, w.height as isize) as usize;
                 while next < end {
@@ -202,7 +207,7 @@ impl Depthwise<'_> {
                     stride: w.stride,
                 };
                 // SAFETY: this task alone writes these channels of this row, within the output.
-                output_row(&row, target.0.wrapping_add(at), &mut sums);
+                output_row(&row, target.0.wrapping_add(at), sums);
             }
         });
         sums
