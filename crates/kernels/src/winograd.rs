@@ -47,13 +47,13 @@ impl Winograd {
         let each = c_in * c_out;
         let mut points = Vec::with_capacity(POINTS);
         let mut of_point = vec![0.0f32; each];
-        for u in 0..IN {
-            for v in 0..IN {
+        for of_row in &G {
+            for of_column in &G {
                 for (at, p) in of_point.iter_mut().enumerate() {
                     let mut sum = 0.0f64;
                     for i in 0..3 {
                         for j in 0..3 {
-                            sum += G[u][i] * G[v][j] * taps[(i * 3 + j) * each + at] as f64;
+                            sum += of_row[i] * of_column[j] * taps[(i * 3 + j) * each + at] as f64;
                         }
                     }
                     *p = sum as f32;
@@ -180,14 +180,10 @@ fn transform_input_body<I: Isa>(
                 Some(x) if lanes == I::V::LANES => I::V::load(x.as_ptr().add(c)),
                 Some(x) => I::V::load_part(x.as_ptr().add(c), lanes),
             };
-            let mut d = [[I::V::splat(0.0); IN]; IN];
-            for j in 0..IN {
-                let column = input_step::<I::V>(std::array::from_fn(|i| load(i * IN + j)));
-                for i in 0..IN {
-                    d[i][j] = column[i];
-                }
-            }
-            for (i, row) in d.into_iter().enumerate() {
+            let columns: [_; IN] = std::array::from_fn(|j| {
+                input_step::<I::V>(std::array::from_fn(|i| load(i * IN + j)))
+            });
+            for (i, row) in transposed(columns).into_iter().enumerate() {
                 for (j, v) in input_step::<I::V>(row).into_iter().enumerate() {
                     let at = out.as_mut_ptr().add((i * IN + j) * step + c);
                     if lanes == I::V::LANES { v.store(at) } else { v.store_part(at, lanes) }
@@ -195,6 +191,11 @@ fn transform_input_body<I: Isa>(
             }
         }
     }
+}
+
+#[inline(always)]
+fn transposed<V: Copy, const R: usize, const C: usize>(m: [[V; C]; R]) -> [[V; R]; C] {
+    std::array::from_fn(|i| std::array::from_fn(|j| m[j][i]))
 }
 
 /// `B^T d` of one column.
@@ -240,16 +241,12 @@ fn transform_output_body<I: Isa>(
             let load = |p: *const f32| {
                 if lanes == I::V::LANES { I::V::load(p) } else { I::V::load_part(p, lanes) }
             };
-            let mut t = [[I::V::splat(0.0); IN]; OUT];
-            for j in 0..IN {
-                let column = std::array::from_fn(|i| load(m.as_ptr().add((i * IN + j) * step + c)));
-                let column = output_step::<I::V>(column);
-                for i in 0..OUT {
-                    t[i][j] = column[i];
-                }
-            }
+            let columns: [_; IN] = std::array::from_fn(|j| {
+                let point = |i: usize| load(m.as_ptr().add((i * IN + j) * step + c));
+                output_step::<I::V>(std::array::from_fn(point))
+            });
             let bias = load(layer.bias.as_ptr().add(c));
-            for (i, row) in t.into_iter().enumerate().take(height) {
+            for (i, row) in transposed(columns).into_iter().enumerate().take(height) {
                 for (j, y) in output_step::<I::V>(row).into_iter().enumerate().take(width) {
                     let pixel = (image * w.out_height + top + i) * w.out_width + left + j;
                     let at = pixel * channels + c;
