@@ -154,6 +154,8 @@ dispatch!(
     /// `B^T d B` of a tile: point `p` of its channels at `out[p * step..]`.
     fn transform_input(layer: &Layer, tile: usize, out: &mut [f32], step: usize, channels: usize) = transform_input_body
 );
+// Indices keep the tile in registers; iterators over it leave it in memory, at half the speed.
+#[expect(clippy::needless_range_loop)]
 #[inline(always)]
 fn transform_input_body<I: Isa>(
     layer: &Layer,
@@ -180,10 +182,14 @@ fn transform_input_body<I: Isa>(
                 Some(x) if lanes == I::V::LANES => I::V::load(x.as_ptr().add(c)),
                 Some(x) => I::V::load_part(x.as_ptr().add(c), lanes),
             };
-            let columns: [_; IN] = std::array::from_fn(|j| {
-                input_step::<I::V>(std::array::from_fn(|i| load(i * IN + j)))
-            });
-            for (i, row) in transposed(columns).into_iter().enumerate() {
+            let mut d = [[I::V::splat(0.0); IN]; IN];
+            for j in 0..IN {
+                let column = input_step::<I::V>(std::array::from_fn(|i| load(i * IN + j)));
+                for i in 0..IN {
+                    d[i][j] = column[i];
+                }
+            }
+            for (i, row) in d.into_iter().enumerate() {
                 for (j, v) in input_step::<I::V>(row).into_iter().enumerate() {
                     let at = out.as_mut_ptr().add((i * IN + j) * step + c);
                     if lanes == I::V::LANES { v.store(at) } else { v.store_part(at, lanes) }
@@ -191,11 +197,6 @@ fn transform_input_body<I: Isa>(
             }
         }
     }
-}
-
-#[inline(always)]
-fn transposed<V: Copy, const R: usize, const C: usize>(m: [[V; C]; R]) -> [[V; R]; C] {
-    std::array::from_fn(|i| std::array::from_fn(|j| m[j][i]))
 }
 
 /// `B^T d` of one column.
@@ -222,6 +223,8 @@ dispatch!(
     /// `A^T m A` of a tile with the epilogue, into the output; point `p` is at `m[p * step..]`.
     fn transform_output(layer: &Layer, tile: usize, m: &[f32], step: usize, channels: usize) = transform_output_body
 );
+// Indices keep the tile in registers; iterators over it leave it in memory, at half the speed.
+#[expect(clippy::needless_range_loop)]
 #[inline(always)]
 fn transform_output_body<I: Isa>(
     layer: &Layer,
@@ -241,12 +244,16 @@ fn transform_output_body<I: Isa>(
             let load = |p: *const f32| {
                 if lanes == I::V::LANES { I::V::load(p) } else { I::V::load_part(p, lanes) }
             };
-            let columns: [_; IN] = std::array::from_fn(|j| {
-                let point = |i: usize| load(m.as_ptr().add((i * IN + j) * step + c));
-                output_step::<I::V>(std::array::from_fn(point))
-            });
+            let mut t = [[I::V::splat(0.0); IN]; OUT];
+            for j in 0..IN {
+                let column = std::array::from_fn(|i| load(m.as_ptr().add((i * IN + j) * step + c)));
+                let column = output_step::<I::V>(column);
+                for i in 0..OUT {
+                    t[i][j] = column[i];
+                }
+            }
             let bias = load(layer.bias.as_ptr().add(c));
-            for (i, row) in transposed(columns).into_iter().enumerate().take(height) {
+            for (i, row) in t.into_iter().enumerate().take(height) {
                 for (j, y) in output_step::<I::V>(row).into_iter().enumerate().take(width) {
                     let pixel = (image * w.out_height + top + i) * w.out_width + left + j;
                     let at = pixel * channels + c;
