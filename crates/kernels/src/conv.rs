@@ -4,7 +4,9 @@ use crate::activation::Activation;
 use crate::depthwise::{Depthwise, DepthwiseWeights, Widening};
 use crate::fill::par_fill_parts;
 use crate::im2col::{Window, with_patches};
-use crate::product::{AddedRows, Epilogue, Matrix, Packed, TILE};
+use crate::matrix::Matrix;
+use crate::packed::Packed;
+use crate::product::{AddedRows, Epilogue, TILE};
 #[cfg(any(feature = "cuda", feature = "metal"))]
 use crate::storage::has_kernels;
 use crate::storage::{is_fused, with_slice};

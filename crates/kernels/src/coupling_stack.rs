@@ -9,9 +9,11 @@
 use crate::activation::Activation;
 use crate::coupling::{couple_rows, gradient_rows};
 use crate::linear::mask;
+use crate::matrix::Matrix;
+use crate::packed::Packed;
 use crate::pool::sum_rows;
 use crate::position_bias::{PositionBias, PositionCode};
-use crate::product::{AddedRows, Epilogue, Matrix, Packed, product, product_once};
+use crate::product::{AddedRows, Epilogue, product, product_once};
 use rayon::prelude::*;
 use std::ops::Range;
 

@@ -8,7 +8,9 @@
 use crate::activation::Activation;
 use crate::im2col::Window;
 use crate::isa::{Isa, dispatch};
-use crate::product::{Epilogue, Group, Matrix, Packed, product_raw};
+use crate::matrix::Matrix;
+use crate::packed::{Group, Packed};
+use crate::product::{Epilogue, product_raw};
 use crate::simd::Vector;
 use rayon::prelude::*;
 use std::cell::RefCell;

@@ -1,6 +1,8 @@
 //! Output buffers filled tile by tile in parallel, without writing zeros first.
 
-use crate::product::{Epilogue, Matrix, Packed, product_raw};
+use crate::matrix::Matrix;
+use crate::packed::Packed;
+use crate::product::{Epilogue, product_raw};
 use rayon::prelude::*;
 use std::mem::MaybeUninit;
 
@@ -34,7 +36,7 @@ impl<'a> Blank<'a> {
     /// The product of `a` and `b`, and what follows it.
     pub(crate) fn product(self, a: Matrix, b: &Packed, then: &Epilogue) -> &'a mut [f32] {
         let n = b.columns();
-        assert!(!then.accumulate && self.0.len() == a.height() * n);
+        assert!(!then.accumulate && self.0.len() == a.rows * n);
         // SAFETY: the blank holds the whole product, which writes every element of it.
         unsafe {
             product_raw(self.0.as_mut_ptr().cast(), n, a, b, &b.all(), then);

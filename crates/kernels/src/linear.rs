@@ -3,8 +3,10 @@
 use crate::activation::Activation;
 use crate::fill::par_fill;
 use crate::isa::{Isa, dispatch};
+use crate::matrix::Matrix;
+use crate::packed::Packed;
 use crate::pool::sum_rows;
-use crate::product::{Epilogue, Matrix, Packed, TILE, product, product_once};
+use crate::product::{Epilogue, TILE, product, product_once};
 use crate::storage::{contiguous, is_fused, with_slice};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor, bail};
 

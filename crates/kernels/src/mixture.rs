@@ -7,8 +7,10 @@
 use crate::device;
 use crate::fill::par_fill;
 use crate::isa::{Isa, dispatch};
+use crate::matrix::Matrix;
+use crate::packed::Packed;
 use crate::pool::sum_rows;
-use crate::product::{Epilogue, Matrix, Packed, TILE, product, product_once};
+use crate::product::{Epilogue, TILE, product, product_once};
 use crate::row;
 use crate::softmax::{scale_rows, softmax_rows};
 use crate::storage::{contiguous, has_kernels, is_fused, with_slices};

@@ -2,8 +2,9 @@
 
 use crate::coupling_stack::{BlockWeights, StackSize};
 use crate::isa::{Isa, dispatch};
+use crate::matrix::Matrix;
 use crate::pool::sum_rows;
-use crate::product::{Epilogue, Matrix, product_once};
+use crate::product::{Epilogue, product_once};
 use std::ops::Range;
 
 /// The code of every position (P, K), as a sum of parts.

@@ -1,7 +1,9 @@
 //! Multiplication with a fixed square matrix.
 
 use crate::fill::par_fill;
-use crate::product::{Epilogue, Matrix, Packed, TILE};
+use crate::matrix::Matrix;
+use crate::packed::Packed;
+use crate::product::{Epilogue, TILE};
 use crate::storage::{contiguous, is_fused, with_slice};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor, bail};
 use std::sync::Arc;

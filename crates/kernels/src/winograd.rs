@@ -4,7 +4,9 @@
 use crate::activation::Activation;
 use crate::im2col::Window;
 use crate::isa::{Isa, dispatch};
-use crate::product::{Epilogue, Matrix, Packed, product};
+use crate::matrix::Matrix;
+use crate::packed::Packed;
+use crate::product::{Epilogue, product};
 use crate::simd::Vector;
 use rayon::prelude::*;
 use std::cell::RefCell;

@@ -1,0 +1,156 @@
+//! The right matrix of a product in panels of some vectors of columns, as products read it.
+
+use crate::isa::{Level, level};
+use crate::matrix::Matrix;
+
+/// Columns of a panel: where they begin, how many vectors they fill, where their numbers are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Panel {
+    pub(crate) column: usize,
+    pub(crate) vectors: usize,
+    pub(crate) at: usize,
+}
+
+/// Lanes of a vector, and vectors of the widest panel.
+pub(crate) fn panel_size() -> (usize, usize) {
+    match level() {
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx512 => (16, 3),
+        #[cfg(target_arch = "x86_64")]
+        Level::Avx2 => (8, 2),
+        Level::Baseline if cfg!(target_arch = "aarch64") => (4, 3),
+        Level::Baseline => (4, 2),
+    }
+}
+
+/// A cache line, so that vectors of a panel never lie across two.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line([f32; 16]);
+
+/// The right matrix of a product (K, N) in panels: row after row of each, padded with zeros.
+#[derive(Clone, Debug)]
+pub(crate) struct Packed {
+    lines: Vec<Line>,
+    k: usize,
+    n: usize,
+    panels: Vec<Panel>,
+}
+
+impl Packed {
+    /// Packs `b`.
+    pub(crate) fn new(b: Matrix) -> Self {
+        let mut packed = Self { lines: Vec::new(), k: 0, n: 0, panels: Vec::new() };
+        packed.refill(b);
+        packed
+    }
+
+    /// Packs `b` into the same memory.
+    pub(crate) fn refill(&mut self, b: Matrix) {
+        let (lanes, _) = panel_size();
+        if (self.k, self.n) != (b.rows, b.cols) {
+            (self.k, self.n) = (b.rows, b.cols);
+            self.panels = panels(b.cols, b.rows);
+            let floats = b.rows * b.cols.div_ceil(lanes) * lanes;
+            self.lines = vec![Line([0.0; 16]); floats.div_ceil(16)];
+        }
+        let floats = as_floats_mut(&mut self.lines);
+        for panel in &self.panels {
+            let width = panel.vectors * lanes;
+            let cols = width.min(b.cols - panel.column);
+            let rows = floats[panel.at..].chunks_exact_mut(width).take(b.rows);
+            for (k, row) in rows.enumerate() {
+                let from = k * b.row_stride + panel.column * b.col_stride;
+                if b.col_stride == 1 {
+                    row[..cols].copy_from_slice(&b.data[from..from + cols]);
+                } else {
+                    let column = b.data[from..].iter().step_by(b.col_stride);
+                    row[..cols].iter_mut().zip(column).for_each(|(r, b)| *r = *b);
+                }
+            }
+        }
+    }
+
+    /// Row `k` of the matrix times `factors[k]`.
+    pub(crate) fn scaled(&self, factors: &[f32]) -> Self {
+        assert_eq!(factors.len(), self.k);
+        let mut scaled = self.clone();
+        let (lanes, _) = panel_size();
+        let floats = as_floats_mut(&mut scaled.lines);
+        for panel in &self.panels {
+            let rows = floats[panel.at..].chunks_exact_mut(panel.vectors * lanes);
+            rows.zip(factors).for_each(|(row, f)| row.iter_mut().for_each(|x| *x *= f));
+        }
+        scaled
+    }
+
+    /// The panels' numbers, each panel's from its `at` on.
+    pub(crate) fn floats(&self) -> *const f32 {
+        self.lines.as_ptr().cast()
+    }
+
+    /// The panels of `group`.
+    pub(crate) fn panels(&self, group: &Group) -> &[Panel] {
+        &self.panels[group.panels.clone()]
+    }
+
+    /// Inner dimension K.
+    pub(crate) fn inner(&self) -> usize {
+        self.k
+    }
+
+    /// Number N of columns.
+    pub(crate) fn columns(&self) -> usize {
+        self.n
+    }
+
+    /// Panels in groups of at least `columns` columns where there are so many: the panels'
+    /// numbers, and the columns they hold.
+    pub(crate) fn groups(&self, columns: usize) -> Vec<Group> {
+        let (lanes, _) = panel_size();
+        let mut groups: Vec<Group> = Vec::new();
+        for (i, panel) in self.panels.iter().enumerate() {
+            let end = (panel.column + panel.vectors * lanes).min(self.n);
+            match groups.last_mut() {
+                Some(g) if g.columns.len() < columns => {
+                    g.panels.end = i + 1;
+                    g.columns.end = end;
+                }
+                _ => groups.push(Group { panels: i..i + 1, columns: panel.column..end }),
+            }
+        }
+        groups
+    }
+
+    pub(crate) fn all(&self) -> Group {
+        Group { panels: 0..self.panels.len(), columns: 0..self.n }
+    }
+}
+
+/// Some panels of a [`Packed`] matrix that follow each other.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    panels: std::ops::Range<usize>,
+    pub(crate) columns: std::ops::Range<usize>,
+}
+
+fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
+    // SAFETY: a line is 16 floats without padding.
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * 16) }
+}
+
+/// `n` columns in as few panels as there can be, of nearly the same width.
+fn panels(n: usize, k: usize) -> Vec<Panel> {
+    let (lanes, most) = panel_size();
+    let vectors = n.div_ceil(lanes);
+    let count = vectors.div_ceil(most);
+    let mut panels = Vec::with_capacity(count);
+    let (mut column, mut at) = (0, 0);
+    for i in 0..count {
+        let of = vectors / count + usize::from(i < vectors % count);
+        panels.push(Panel { column, vectors: of, at });
+        column += of * lanes;
+        at += of * lanes * k;
+    }
+    panels
+}
