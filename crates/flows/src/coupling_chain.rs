@@ -74,12 +74,16 @@ impl Bijection for CouplingChain {
         }
         let code = self.code(code)?;
         let tensors = tensors(&self.blocks);
-        let workspace =
-            with_slices(&tensors, |slices| StackWorkspace::new(self.size, &weights(slices), code))?;
+        let (workspace, constant) = with_slices(&tensors, |slices| {
+            let weights = weights(slices);
+            let constant = constant(&weights, self.size.dim);
+            (StackWorkspace::new(self.size, &weights, code), constant)
+        })?;
         Ok(Some(Box::new(StackTrainer {
             blocks: self.blocks.clone(),
             size: self.size,
             workspace,
+            constant,
             chunk: (0, 0, 0),
             dlog_det: 0.0,
         })))
@@ -151,6 +155,8 @@ struct StackTrainer {
     blocks: Vec<Arc<CouplingBlock>>,
     size: StackSize,
     workspace: StackWorkspace,
+    /// The part of the log-determinant that is the same for every vector of the step.
+    constant: f32,
     /// Images, first position and number of positions of the last forward.
     chunk: (usize, usize, usize),
     /// Sum of the log-determinants' gradients, which reaches every gain.
@@ -195,8 +201,13 @@ fn constant(weights: &[BlockWeights], d: usize) -> f32 {
 impl FlowTrainer for StackTrainer {
     fn begin(&mut self) -> Result<(), FlowError> {
         self.dlog_det = 0.0;
-        let workspace = &mut self.workspace;
-        Ok(with_slices(&tensors(&self.blocks), |slices| workspace.begin(&weights(slices)))?)
+        let (workspace, d) = (&mut self.workspace, self.size.dim);
+        self.constant = with_slices(&tensors(&self.blocks), |slices| {
+            let weights = weights(slices);
+            workspace.begin(&weights);
+            constant(&weights, d)
+        })?;
+        Ok(())
     }
 
     fn forward(
@@ -205,17 +216,11 @@ impl FlowTrainer for StackTrainer {
         first: usize,
         count: usize,
     ) -> Result<(Vec<f32>, Vec<f32>), FlowError> {
-        let d = self.size.dim;
-        check_maps(maps, first + count, d)?;
+        check_maps(maps, first + count, self.size.dim)?;
         self.chunk = (maps.len(), first, count);
-        let workspace = &mut self.workspace;
-        Ok(with_slices(&tensors(&self.blocks), |slices| {
-            let weights = weights(slices);
-            let (z, mut log_det) = workspace.forward(maps, (first, count));
-            let constant = constant(&weights, d);
-            log_det.iter_mut().for_each(|l| *l += constant);
-            (z, log_det)
-        })?)
+        let (z, mut log_det) = self.workspace.forward(maps, (first, count));
+        log_det.iter_mut().for_each(|l| *l += self.constant);
+        Ok((z, log_det))
     }
 
     fn backward(&mut self, dz: &[f32], dlog_det: &[f32]) -> Result<(), FlowError> {

@@ -7,6 +7,7 @@ use crate::isa::{Isa, dispatch};
 use crate::math::{exp, tanh};
 use crate::pool::sum_rows;
 use crate::product::TILE;
+use crate::row;
 use crate::storage::{contiguous, has_kernels, is_fused, with_slice};
 use candle_core::{CpuStorage, CustomOp1, CustomOp3, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
@@ -90,10 +91,12 @@ impl CustomOp3 for AffineCoupling {
         let a = contiguous("affine coupling", a, la)?;
         let affine = contiguous("affine coupling", affine, laf)?;
         let y = par_fill(n * d, TILE * d, |tile, blank| {
-            let first = tile * TILE;
-            let y = blank.rows(d, |i| &x[(first + i) * d..][..d]);
-            let a = &a[first * h2..][..y.len() / d * h2];
-            transform_rows(y, a, affine, (d, h2 / 2), self.clamp);
+            let (first, y) = (tile * TILE, blank.zeros());
+            let rows = y.len() / d;
+            let x = &x[first * d..][..rows * d];
+            let mut a = a[first * h2..][..rows * h2].to_vec();
+            let (log_det, size) = (&mut vec![0.0; rows], (d, h2 / 2));
+            couple_rows(y, log_det, x, &mut a, affine, size, self.clamp);
             y
         });
         Ok((CpuStorage::F32(y), (n, d).into()))
@@ -178,31 +181,9 @@ impl CustomOp3 for AffineCoupling {
     }
 }
 
-dispatch!(pub(crate) fn transform_rows(y: &mut [f32], a: &[f32], affine: &[f32], size: (usize, usize), clamp: f32) = transform_rows_body);
-#[inline(always)]
-fn transform_rows_body<I: Isa>(
-    y: &mut [f32],
-    a: &[f32],
-    affine: &[f32],
-    (d, h): (usize, usize),
-    clamp: f32,
-) {
-    let (gain, offset) = affine.split_at(d);
-    for (i, y) in y.chunks_exact_mut(d).enumerate() {
-        let (s, t) = a[i * 2 * h..][..2 * h].split_at(h);
-        for ((y, s), t) in y[d - h..].iter_mut().zip(s).zip(t) {
-            let scale = exp::<I>(clamp * tanh::<I>(DAMPING * s));
-            *y = I::madd(*y, scale, DAMPING * t);
-        }
-        for ((y, g), o) in y.iter_mut().zip(gain).zip(offset) {
-            *y = I::madd(*y, *g, *o);
-        }
-    }
-}
-
 dispatch!(
-    /// `y` from `x` as [`transform_rows`]; `a_s` becomes `tanh(0.1 a_s)`, which the gradient needs,
-    /// and `sum(s)` of each row is added to `log_det`.
+    /// Rows of [`affine_coupling`]: `y` from `x`. `a_s` becomes `tanh(0.1 a_s)`, which the gradient
+    /// needs, and `sum(s)` of each row is added to `log_det`.
     pub(crate) fn couple_rows(
         y: &mut [f32],
         log_det: &mut [f32],
@@ -235,13 +216,13 @@ fn couple_rows_body<I: Isa>(
         }
         let (s, t) = a.split_at_mut(h);
         // A loop of its own, else the compiler does not vectorise it.
-        s.iter_mut().for_each(|s| *s = tanh::<I>(DAMPING * *s));
+        bound::<I>(s);
         let half = y2.iter_mut().zip(x2).zip(s.iter()).zip(t).zip(gain2).zip(offset2);
         for (((((y, x), s), t), g), o) in half {
             let u = I::madd(*x, exp::<I>(clamp * *s), DAMPING * *t);
             *y = I::madd(u, *g, *o);
         }
-        *log_det += clamp * lane_sum(s);
+        *log_det += clamp * row::sum(s);
     }
 }
 
@@ -251,24 +232,12 @@ dispatch!(
 );
 #[inline(always)]
 fn bound_rows_body<I: Isa>(a: &mut [f32], h2: usize) {
-    for a in a.chunks_exact_mut(h2) {
-        a[..h2 / 2].iter_mut().for_each(|s| *s = tanh::<I>(DAMPING * *s));
-    }
+    a.chunks_exact_mut(h2).for_each(|a| bound::<I>(&mut a[..h2 / 2]));
 }
 
-/// Lanes of their own, since the compiler may not reorder a sum of floats.
 #[inline(always)]
-fn lane_sum(x: &[f32]) -> f32 {
-    const LANES: usize = 16;
-    let mut lanes = [0.0f32; LANES];
-    let chunks = x.chunks_exact(LANES);
-    let rest: f32 = chunks.remainder().iter().sum();
-    for chunk in chunks {
-        for l in 0..LANES {
-            lanes[l] += chunk[l];
-        }
-    }
-    lanes.iter().sum::<f32>() + rest
+fn bound<I: Isa>(s: &mut [f32]) {
+    s.iter_mut().for_each(|s| *s = tanh::<I>(DAMPING * *s));
 }
 
 dispatch!(
@@ -352,7 +321,10 @@ impl CustomOp1 for CouplingLogDet {
         let a = contiguous("coupling's log-determinant", a, layout)?;
         let out = par_fill(n, TILE, |tile, blank| {
             let out = blank.zeros();
-            log_det_rows(out, &a[tile * TILE * h2..], h2, self.clamp);
+            let mut a = a[tile * TILE * h2..][..out.len() * h2].to_vec();
+            bound_rows(&mut a, h2);
+            let sums = a.chunks_exact(h2).map(|a| self.clamp * row::sum(&a[..h2 / 2]));
+            out.iter_mut().zip(sums).for_each(|(o, sum)| *o = sum);
             out
         });
         Ok((CpuStorage::F32(out), n.into()))
@@ -399,25 +371,6 @@ impl CustomOp1 for CouplingLogDet {
             })
         })?;
         Tensor::from_vec(da, (n, h2), a.device()).map(Some)
-    }
-}
-
-dispatch!(pub(crate) fn log_det_rows(out: &mut [f32], a: &[f32], h2: usize, clamp: f32) = log_det_rows_body);
-#[inline(always)]
-fn log_det_rows_body<I: Isa>(out: &mut [f32], a: &[f32], h2: usize, clamp: f32) {
-    const LANES: usize = 16;
-    for (i, out) in out.iter_mut().enumerate() {
-        let s = &a[i * h2..][..h2 / 2];
-        // Lanes of their own, since the compiler may not reorder a sum of floats.
-        let mut lanes = [0.0f32; LANES];
-        let chunks = s.chunks_exact(LANES);
-        let rest: f32 = chunks.remainder().iter().map(|s| tanh::<I>(DAMPING * s)).sum();
-        for chunk in chunks {
-            for l in 0..LANES {
-                lanes[l] += tanh::<I>(DAMPING * chunk[l]);
-            }
-        }
-        *out = clamp * (lanes.iter().sum::<f32>() + rest);
     }
 }
 

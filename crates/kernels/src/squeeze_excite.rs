@@ -4,6 +4,7 @@ use crate::activation::Activation;
 use crate::fill::par_fill;
 use crate::isa::{Isa, dispatch};
 use crate::pool::global_mean;
+use crate::row;
 use crate::simd::Vector;
 use crate::storage::{is_fused, with_slice, with_slices};
 use candle_core::{Result, Tensor, bail};
@@ -62,17 +63,8 @@ dispatch!(
 );
 #[inline(always)]
 fn dense_body<I: Isa>(w: &[f32], x: &[f32], activation: Activation, y: &mut [f32]) {
-    const LANES: usize = 16;
-    for (row, y) in w.chunks_exact(x.len().max(1)).zip(y.iter_mut()) {
-        let mut lanes = [0.0f32; LANES];
-        let (a, b) = (row.chunks_exact(LANES), x.chunks_exact(LANES));
-        let rest: f32 = a.remainder().iter().zip(b.remainder()).map(|(a, b)| a * b).sum();
-        for (a, b) in a.zip(b) {
-            for l in 0..LANES {
-                lanes[l] = I::madd(a[l], b[l], lanes[l]);
-            }
-        }
-        *y += lanes.iter().sum::<f32>() + rest;
+    for (w, y) in w.chunks_exact(x.len().max(1)).zip(y.iter_mut()) {
+        *y += row::dot::<I>(w, x);
     }
     for part in y.chunks_mut(I::V::LANES) {
         // SAFETY: `part` holds that many lanes.
