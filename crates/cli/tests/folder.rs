@@ -101,6 +101,8 @@ fn an_unreadable_image_stops_before_training_or_is_left_out() {
     assert!(!place.path().join("runs").exists(), "a run folder was left behind");
     let printed = succeed(run(&place, &["data.skip_unreadable=true"]));
     assert!(printed.contains("left out"), "{printed}");
+    // What the first run had computed was kept: only the broken image is tried again.
+    assert!(printed.contains("features of 1 images"), "{printed}");
     let results = json(&place.run_of("hgad-folder").join("results.json"));
     assert_eq!(results["train_images"], 11);
 }
