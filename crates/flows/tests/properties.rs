@@ -155,9 +155,12 @@ fn trainer_agrees_with_plain_autograd() {
             .map(|(_, v)| expected.get(v).unwrap().flatten_all().unwrap().to_vec1().unwrap())
             .collect();
 
-        let (chain, p) = flow(3, dim, condition, DType::F32);
+        // Made for another flow, whose parameters and rotations it then gets, as a resumed run does.
+        let (chain, p) = flow(5, dim, condition, DType::F32);
         let code32 = (condition > 0).then(|| code(DType::F32));
         let mut trainer = chain.trainer(code32.as_ref()).unwrap().unwrap();
+        let state = flow(3, dim, condition, DType::F32).1.state().into_iter().collect();
+        p.load("", &state).unwrap();
         let slices: Vec<&[f32]> = maps.iter().map(Vec::as_slice).collect();
         // Twice, since buffers are kept from step to step.
         for _ in 0..2 {

@@ -1,19 +1,17 @@
-//! A whole stack of coupling blocks, forward and backward, tile by tile.
+//! A stack of coupling blocks: what its training and its inference share.
 //!
 //! Vectors are independent, so a tile of some of them goes through all blocks while its
 //! activations are in cache. Rows are ordered by position, the images of one position next to
 //! each other: what depends on the position alone (the condition's product with the first layer)
-//! is made once a position, and its gradient sums over the images before any product.
+//! is made once a position.
 //! Equations: HGAD (Yao et al., ECCV 2024), section 2 of its method; see [`crate::affine_coupling`].
 
 use crate::activation::Activation;
-use crate::coupling::{couple_rows, gradient_rows};
-use crate::linear::mask;
+use crate::coupling::couple_rows;
 use crate::matrix::Matrix;
 use crate::packed::Packed;
-use crate::pool::sum_rows;
 use crate::position_bias::{PositionBias, PositionCode};
-use crate::product::{AddedRows, Epilogue, product, product_once};
+use crate::product::{AddedRows, Epilogue, product};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -44,7 +42,7 @@ impl StackSize {
     }
 
     /// Lengths of a block's gradients, in the order of [`StackGradients`].
-    fn lengths(&self) -> [usize; 5] {
+    pub(crate) fn lengths(&self) -> [usize; 5] {
         let out = 2 * self.half();
         [self.hidden * self.input(), self.hidden, out * self.hidden, out, 2 * self.dim]
     }
@@ -67,57 +65,29 @@ pub struct BlockWeights<'a> {
     pub rotation: &'a [f32],
 }
 
-/// Gradients of every block: w1, b1, w2, b2, affine (2, D), in that order.
-#[derive(Clone, Debug, Default)]
-pub struct StackGradients {
-    blocks: Vec<[Vec<f32>; 5]>,
-}
-
-impl StackGradients {
-    fn zeros(size: &StackSize, blocks: usize) -> Self {
-        let one = || size.lengths().map(|n| vec![0.0; n]);
-        Self { blocks: (0..blocks).map(|_| one()).collect() }
-    }
-
-    /// Gradients of block `k`.
-    pub fn block(&self, k: usize) -> &[Vec<f32>; 5] {
-        &self.blocks[k]
-    }
-
-    fn clear(&mut self) {
-        self.blocks.iter_mut().flatten().for_each(|g| g.fill(0.0));
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.blocks.par_iter_mut().zip(&other.blocks).for_each(|(own, other)| {
-            own.iter_mut().zip(other).for_each(|(a, b)| sum_rows(b, a));
-        });
-    }
-}
-
 /// The weights of one block as its products read them.
 #[derive(Clone, Debug)]
-struct PackedBlock {
+pub(crate) struct PackedBlock {
     /// The first layer's part for the vector, transposed: (D - D/2, hidden).
-    first: Packed,
-    second: Packed,
-    rotation: Packed,
-    affine: Vec<f32>,
-    b1: Vec<f32>,
-    b2: Vec<f32>,
-    backward: Option<PackedBackward>,
+    pub(crate) first: Packed,
+    pub(crate) second: Packed,
+    pub(crate) rotation: Packed,
+    pub(crate) affine: Vec<f32>,
+    pub(crate) b1: Vec<f32>,
+    pub(crate) b2: Vec<f32>,
+    pub(crate) backward: Option<PackedBackward>,
 }
 
 /// The same matrices the other way round.
 #[derive(Clone, Debug)]
-struct PackedBackward {
-    first: Packed,
-    second: Packed,
-    rotation: Packed,
+pub(crate) struct PackedBackward {
+    pub(crate) first: Packed,
+    pub(crate) second: Packed,
+    pub(crate) rotation: Packed,
 }
 
 impl PackedBlock {
-    fn new(size: &StackSize, w: &BlockWeights, backward: bool) -> Self {
+    pub(crate) fn new(size: &StackSize, w: &BlockWeights, backward: bool) -> Self {
         let [first, second, rotation] = matrices(size, w);
         Self {
             first: Packed::new(first.transposed()),
@@ -134,17 +104,19 @@ impl PackedBlock {
         }
     }
 
-    /// New weights in the same memory. The rotation is fixed.
-    fn refill(&mut self, size: &StackSize, w: &BlockWeights) {
-        let [first, second, _] = matrices(size, w);
+    /// New weights in the same memory.
+    pub(crate) fn refill(&mut self, size: &StackSize, w: &BlockWeights) {
+        let [first, second, rotation] = matrices(size, w);
         self.first.refill(first.transposed());
         self.second.refill(second.transposed());
+        self.rotation.refill(rotation.transposed());
         self.affine.clone_from(&w.affine);
         self.b1.copy_from_slice(w.b1);
         self.b2.copy_from_slice(w.b2);
         if let Some(backward) = &mut self.backward {
             backward.first.refill(first);
             backward.second.refill(second);
+            backward.rotation.refill(rotation);
         }
     }
 }
@@ -159,33 +131,23 @@ fn matrices<'a>(size: &StackSize, w: &BlockWeights<'a>) -> [Matrix<'a>; 3] {
     ]
 }
 
-/// Buffers of a stack in training, kept from step to step: activations of one chunk, and gradients
-/// that add up over chunks. Every thread has a lane of its own, the lanes' gradients are added in
-/// order, so the same number of threads gives the same bytes.
-pub struct StackWorkspace {
-    size: StackSize,
-    weights: Vec<PackedBlock>,
-    condition: Condition,
-    lanes: Vec<Lane>,
-}
-
 /// What is added to a first layer before its rectifier, where it depends on the position.
 #[derive(Default)]
-struct Condition {
-    code: Option<PositionCode>,
+pub(crate) struct Condition {
+    pub(crate) code: Option<PositionCode>,
     /// For each block.
-    products: Vec<PositionBias>,
+    pub(crate) products: Vec<PositionBias>,
 }
 
 impl Condition {
-    fn refill(&mut self, size: &StackSize, weights: &[BlockWeights]) {
+    pub(crate) fn refill(&mut self, size: &StackSize, weights: &[BlockWeights]) {
         if let Some(code) = &self.code {
             self.products = weights.par_iter().map(|w| code.products(size, w)).collect();
         }
     }
 
     /// Rows (positions, hidden) of block `k` in `memory`.
-    fn rows<'m>(
+    pub(crate) fn rows<'m>(
         &self,
         k: usize,
         hidden: usize,
@@ -198,39 +160,20 @@ impl Condition {
     }
 }
 
-/// Some positions of a chunk, the images of each next to each other, and their gradients.
-struct Lane {
-    positions: Range<usize>,
-    /// Output of the last block; in the backward pass the gradient.
-    z: Vec<f32>,
-    log_det: Vec<f32>,
-    saved: Vec<Saved>,
-    scratch: Vec<f32>,
-    gradients: StackGradients,
-}
-
-/// What a block's gradient needs.
-#[derive(Default)]
-struct Saved {
-    x: Vec<f32>,
-    hidden: Vec<f32>,
-    /// The subnet's output, its first half bounded by tanh; in the backward pass the gradient.
-    a: Vec<f32>,
-    /// Gradient before the rectifier.
-    dhidden: Vec<f32>,
-}
-
 /// Rows that go through all blocks together: panels of weights serve often and activations of a
 /// block stay in cache.
 const ROWS: usize = 192;
 
 /// Positions of a tile of about [`ROWS`] vectors.
-fn tile_positions(images: usize) -> usize {
+pub(crate) fn tile_positions(images: usize) -> usize {
     (ROWS / images.max(1)).max(1)
 }
 
 /// `range` in parts of `width`, the last one shorter.
-fn tiles(range: Range<usize>, width: usize) -> impl DoubleEndedIterator<Item = Range<usize>> {
+pub(crate) fn tiles(
+    range: Range<usize>,
+    width: usize,
+) -> impl DoubleEndedIterator<Item = Range<usize>> {
     let count = range.len().div_ceil(width);
     (0..count).map(move |i| {
         let start = range.start + i * width;
@@ -238,96 +181,9 @@ fn tiles(range: Range<usize>, width: usize) -> impl DoubleEndedIterator<Item = R
     })
 }
 
-impl StackWorkspace {
-    /// For blocks with these weights; `code` of all positions, where blocks are conditioned.
-    pub fn new(size: StackSize, weights: &[BlockWeights], code: Option<PositionCode>) -> Self {
-        let lanes = (0..rayon::current_num_threads().max(1)).map(|_| Lane {
-            positions: 0..0,
-            z: Vec::new(),
-            log_det: Vec::new(),
-            saved: weights.iter().map(|_| Saved::default()).collect(),
-            scratch: Vec::new(),
-            gradients: StackGradients::zeros(&size, weights.len()),
-        });
-        let lanes = lanes.collect();
-        let mut condition = Condition { code, products: Vec::new() };
-        condition.refill(&size, weights);
-        let weights = weights.iter().map(|w| PackedBlock::new(&size, w, true)).collect();
-        Self { size, weights, condition, lanes }
-    }
-
-    /// Begins a step: takes the weights as they are now, and sets all gradients to 0.
-    pub fn begin(&mut self, weights: &[BlockWeights]) {
-        let size = self.size;
-        self.weights.par_iter_mut().zip(weights).for_each(|(p, w)| p.refill(&size, w));
-        self.condition.refill(&size, weights);
-        self.lanes.par_iter_mut().for_each(|lane| lane.gradients.clear());
-    }
-
-    /// The gradients so far; the workspace's own are spent until [`StackWorkspace::begin`].
-    pub fn gradients(&mut self) -> &StackGradients {
-        let (first, rest) = self.lanes.split_at_mut(1);
-        rest.iter().for_each(|lane| first[0].gradients.add(&lane.gradients));
-        &first[0].gradients
-    }
-
-    /// Forward: positions `first..first + count` of `images` maps, each (P, D) row-major, with the
-    /// weights of the step. Latents (B, count, D) and log-determinants (B, count), image by image,
-    /// without the constant `sum ln g`, which the caller adds.
-    pub fn forward(
-        &mut self,
-        maps: &[&[f32]],
-        (first, count): (usize, usize),
-    ) -> (Vec<f32>, Vec<f32>) {
-        let lanes = self.lanes.len();
-        let images = maps.len();
-        let (size, weights, condition) = (self.size, &self.weights, &self.condition);
-        self.lanes.par_iter_mut().enumerate().for_each(|(i, lane)| {
-            lane.positions = first + i * count / lanes..first + (i + 1) * count / lanes;
-            lane.lay_out(&size, images);
-            gather(&mut lane.saved[0].x, lane.positions.clone(), maps, size.dim);
-            lane.forward(&size, weights, condition, images);
-        });
-        let d = size.dim;
-        let mut z = vec![0.0; images * count * d];
-        let mut log_det = vec![0.0; images * count];
-        for lane in &self.lanes {
-            let rows = by_image(lane.positions.clone(), first, count, images);
-            for ((to, x), l) in rows.zip(lane.z.chunks_exact(d)).zip(&lane.log_det) {
-                z[to * d..(to + 1) * d].copy_from_slice(x);
-                log_det[to] = *l;
-            }
-        }
-        (z, log_det)
-    }
-
-    /// Backward of the last [`StackWorkspace::forward`]: `dz` (B, count, D) and `dlog_det`
-    /// (B, count) add to the gradients.
-    pub fn backward(
-        &mut self,
-        images: usize,
-        (first, count): (usize, usize),
-        dz: &[f32],
-        dlog_det: &[f32],
-    ) {
-        let (size, d) = (self.size, self.size.dim);
-        let (weights, condition) = (&self.weights, &self.condition);
-        self.lanes.par_iter_mut().for_each(|lane| {
-            let rows = by_image(lane.positions.clone(), first, count, images);
-            let own = lane.z.chunks_exact_mut(d).zip(&mut lane.log_det);
-            for (from, (z, l)) in rows.zip(own) {
-                z.copy_from_slice(&dz[from * d..][..d]);
-                *l = dlog_det[from];
-            }
-            lane.backward(&size, weights, images);
-            lane.weight_gradients(&size, condition.code.as_ref(), images);
-        });
-    }
-}
-
 /// For the vectors of some positions, the images of each next to each other: their places in an
 /// order image by image.
-fn by_image(
+pub(crate) fn by_image(
     positions: Range<usize>,
     first: usize,
     count: usize,
@@ -337,120 +193,16 @@ fn by_image(
 }
 
 /// The vectors of positions of maps, the images of each next to each other.
-fn gather(x: &mut [f32], positions: Range<usize>, maps: &[&[f32]], d: usize) {
+pub(crate) fn gather(x: &mut [f32], positions: Range<usize>, maps: &[&[f32]], d: usize) {
     let pairs = positions.flat_map(|p| maps.iter().map(move |map| (p, map)));
     for (x, (p, map)) in x.chunks_exact_mut(d).zip(pairs) {
         x.copy_from_slice(&map[p * d..][..d]);
     }
 }
 
-impl Lane {
-    /// Buffers of the right lengths.
-    fn lay_out(&mut self, size: &StackSize, images: usize) {
-        let rows = self.positions.len() * images;
-        let together = tile_positions(images) * images;
-        self.z.resize(rows * size.dim, 0.0);
-        self.log_det.resize(rows, 0.0);
-        self.scratch.resize(together * size.dim, 0.0);
-        for saved in &mut self.saved {
-            saved.x.resize(rows * size.dim, 0.0);
-            saved.hidden.resize(rows * size.hidden, 0.0);
-            saved.a.resize(rows * 2 * size.half(), 0.0);
-            saved.dhidden.resize(rows * size.hidden, 0.0);
-        }
-    }
-
-    /// Rows of some of the lane's positions.
-    fn rows(&self, positions: &Range<usize>, images: usize) -> Range<usize> {
-        let of = |p: usize| (p - self.positions.start) * images;
-        of(positions.start)..of(positions.end)
-    }
-
-    fn forward(
-        &mut self,
-        size: &StackSize,
-        weights: &[PackedBlock],
-        condition: &Condition,
-        images: usize,
-    ) {
-        let d = size.dim;
-        self.log_det.fill(0.0);
-        let mut memory = Vec::new();
-        for positions in tiles(self.positions.clone(), tile_positions(images)) {
-            let rows = self.rows(&positions, images);
-            let part = |width: usize| rows.start * width..rows.end * width;
-            let coupled = &mut self.scratch[..rows.len() * d];
-            for (k, w) in weights.iter().enumerate() {
-                let (this, next) = self.saved.split_at_mut(k + 1);
-                let Saved { x, hidden, a, .. } = &mut this[k];
-                let bias = condition.rows(k, size.hidden, positions.clone(), &mut memory);
-                let between = (&mut hidden[part(size.hidden)], &mut a[part(2 * size.half())]);
-                let log_det = &mut self.log_det[rows.clone()];
-                block_forward(size, w, (bias, images), &x[part(d)], between, coupled, log_det);
-                let out = next.first_mut().map_or(&mut self.z, |next| &mut next.x);
-                let coupled = Matrix::rows(coupled, rows.len(), d, d);
-                product(&mut out[part(d)], d, coupled, &w.rotation, &Epilogue::NONE);
-            }
-        }
-    }
-
-    /// Gradients of activations: `z` and `log_det` hold those of the outputs.
-    fn backward(&mut self, size: &StackSize, weights: &[PackedBlock], images: usize) {
-        let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
-        for positions in tiles(self.positions.clone(), tile_positions(images)) {
-            let rows = self.rows(&positions, images);
-            let (n, part) = (rows.len(), |width: usize| rows.start * width..rows.end * width);
-            let z = &mut self.z[part(d)];
-            let log_det = &self.log_det[rows.clone()];
-            let blocks = weights.iter().zip(&mut self.saved).zip(&mut self.gradients.blocks);
-            for ((w, saved), [_, _, _, _, gaffine]) in blocks.rev() {
-                let back = w.backward.as_ref().expect("a workspace packs both ways");
-                let (x, a) = (&saved.x[part(d)], &mut saved.a[part(h2)]);
-                let coupled = &mut self.scratch[..n * d];
-                product(coupled, d, Matrix::rows(z, n, d, d), &back.rotation, &Epilogue::NONE);
-                let split = (d, size.half());
-                let (log_det, clamp) = (Some(log_det), size.clamp);
-                gradient_rows(z, x, a, gaffine, coupled, log_det, &w.affine, split, clamp);
-                let dhidden = &mut saved.dhidden[part(h)];
-                let da = Matrix::rows(a, n, h2, h2);
-                product(dhidden, h, da, &back.second, &Epilogue::NONE);
-                mask(dhidden, &saved.hidden[part(h)]);
-                let dhidden = Matrix::rows(dhidden, n, h, h);
-                product(z, d, dhidden, &back.first, &Epilogue::ACCUMULATE);
-            }
-        }
-    }
-
-    /// Gradients of weights, from those of activations: one product over all rows of the lane.
-    fn weight_gradients(&mut self, size: &StackSize, code: Option<&PositionCode>, images: usize) {
-        let (d, h, first, h2) = (size.dim, size.hidden, size.first(), 2 * size.half());
-        let rows = self.log_det.len();
-        let mut of_positions = vec![0.0; self.positions.len() * h];
-        let blocks = self.saved.iter().zip(&mut self.gradients.blocks);
-        for (saved, [gw1, gb1, gw2, gb2, _]) in blocks {
-            sum_rows(&saved.a, gb2);
-            let da = Matrix::rows(&saved.a, rows, h2, h2).transposed();
-            let hidden = Matrix::rows(&saved.hidden, rows, h, h);
-            product_once(gw2, h, da, hidden, &Epilogue::ACCUMULATE);
-            let dhidden = Matrix::rows(&saved.dhidden, rows, h, h).transposed();
-            let x1 = Matrix::rows(&saved.x, rows, first, d);
-            product_once(gw1, size.input(), dhidden, x1, &Epilogue::ACCUMULATE);
-            of_positions.fill(0.0);
-            let positions = of_positions.chunks_exact_mut(h);
-            for (sum, of_images) in positions.zip(saved.dhidden.chunks(images * h)) {
-                sum_rows(of_images, sum);
-            }
-            sum_rows(&of_positions, gb1);
-            if let Some(code) = code {
-                code.gradient(size, &of_positions, self.positions.clone(), gw1);
-            }
-        }
-    }
-}
-
 /// `x` to `coupled`, the block's output before its rotation; `bias`: a row for every so many
 /// vectors, if the block is conditioned.
-fn block_forward(
+pub(crate) fn block_forward(
     size: &StackSize,
     w: &PackedBlock,
     (bias, repeat): (Option<&[f32]>, usize),
@@ -471,60 +223,4 @@ fn block_forward(
     let then = Epilogue { bias: Some(&w.b2), ..Epilogue::NONE };
     product(a, h2, Matrix::rows(hidden, rows, h, h), &w.second, &then);
     couple_rows(coupled, log_det, x, a, &w.affine, (d, size.half()), size.clamp);
-}
-
-/// A stack whose weights no longer change: what depends on the position alone is made once, and
-/// no activations are kept.
-pub struct FrozenStack {
-    size: StackSize,
-    weights: Vec<PackedBlock>,
-    condition: Condition,
-}
-
-impl FrozenStack {
-    /// For blocks with these weights; `code` of all positions, where blocks are conditioned.
-    pub fn new(size: StackSize, weights: &[BlockWeights], code: Option<PositionCode>) -> Self {
-        let mut condition = Condition { code, products: Vec::new() };
-        condition.refill(&size, weights);
-        let packed = weights.par_iter().map(|w| PackedBlock::new(&size, w, false));
-        Self { size, weights: packed.collect(), condition }
-    }
-
-    /// As [`StackWorkspace::forward`].
-    pub fn forward(&self, maps: &[&[f32]], (first, count): (usize, usize)) -> (Vec<f32>, Vec<f32>) {
-        let (size, images) = (self.size, maps.len());
-        let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
-        let share = count.div_ceil(rayon::current_num_threads().max(1)).max(1);
-        let width = tile_positions(images).min(share);
-        let made: Vec<_> = tiles(first..first + count, width)
-            .collect::<Vec<_>>()
-            .into_par_iter()
-            .map_init(Vec::new, |memory, positions| {
-                let rows = positions.len() * images;
-                let (mut x, mut log_det) = (vec![0.0; rows * d], vec![0.0; rows]);
-                gather(&mut x, positions.clone(), maps, d);
-                let mut hidden = vec![0.0; rows * h];
-                let (mut a, mut coupled) = (vec![0.0; rows * h2], vec![0.0; rows * d]);
-                for (k, w) in self.weights.iter().enumerate() {
-                    let bias = self.condition.rows(k, h, positions.clone(), memory);
-                    let between = (hidden.as_mut_slice(), a.as_mut_slice());
-                    let bias = (bias, images);
-                    block_forward(&size, w, bias, &x, between, &mut coupled, &mut log_det);
-                    let coupled = Matrix::rows(&coupled, rows, d, d);
-                    product(&mut x, d, coupled, &w.rotation, &Epilogue::NONE);
-                }
-                (positions, x, log_det)
-            })
-            .collect();
-        let mut z = vec![0.0; images * count * d];
-        let mut log_dets = vec![0.0; images * count];
-        for (positions, x, log_det) in made {
-            let rows = by_image(positions, first, count, images);
-            for ((to, x), log_det) in rows.zip(x.chunks_exact(d)).zip(log_det) {
-                z[to * d..(to + 1) * d].copy_from_slice(x);
-                log_dets[to] = log_det;
-            }
-        }
-        (z, log_dets)
-    }
 }
