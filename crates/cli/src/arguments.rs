@@ -29,9 +29,11 @@ pub struct Arguments {
 pub enum Command {
     /// Trains and tests an experiment: a table by class and a run folder.
     Experiment(ExperimentArguments),
+    /// Runs an experiment in several variants with several seeds: one table that compares them.
+    Ablation(AblationArguments),
     /// Computes the table of a finished run again from its saved model.
     Evaluate(EvaluateArguments),
-    /// Lists the experiments that come with the program.
+    /// Lists the experiments and ablations that come with the program.
     Experiments,
     /// Prints the resolved configuration of an experiment, every key with its value.
     Config(ConfigArguments),
@@ -67,6 +69,42 @@ pub struct ExperimentArguments {
     /// Where flow and prior are trained: cpu, cuda, metal, or one by number, such as cuda:1.
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
+}
+
+/// `hgad ablation`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad ablation priors --set data.root=PHOTOS --seeds 0,1,2\n  hgad ablation priors --base demo                the same question on synthetic products\n  hgad ablation lambdas --base hgad-mvtec --only lambda2=100,lambda2=10\n  hgad ablation mine.toml                         one of your own:\n\n    base = \"hgad-folder\"\n    seeds = [0, 1, 2]\n    reference = \"paper\"                 # what differences are to; the first by default\n    [[variants]]\n    name = \"paper\"\n    [[variants]]\n    name = \"shallow\"\n    set.flow.blocks = 4\n    [grid]                              # or every combination of some values\n    \"flow.blocks\" = [4, 8, 12]\n    \"prior.centers\" = [5, 10]\n\nAn ablation that was stopped goes on when the same command is given again: finished runs are kept,\nthe unfinished one is resumed. Its folder, run.dir/ablation-NAME, has a run folder for every variant\nand seed, and the table as results.json, table.md, table.csv and figure.svg."
+)]
+pub struct AblationArguments {
+    /// A shipped ablation (`hgad experiments` lists them), one in ./experiments as
+    /// ablation-NAME.toml, or a TOML file.
+    pub name: String,
+    /// Seeds that every variant is run with, in place of the file's.
+    #[arg(long, value_name = "N,N,...", value_delimiter = ',')]
+    pub seeds: Option<Vec<u64>>,
+    /// Overrides one setting for all variants, like `train.epochs=12`; may be given again.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The experiment that variants start from, in place of the file's.
+    #[arg(long, value_name = "NAME")]
+    pub base: Option<String>,
+    /// Only these variants.
+    #[arg(long, value_name = "VARIANT")]
+    pub only: Vec<String>,
+    /// Runs at once, each with its share of the threads; more are begun only where memory allows.
+    /// A run's last digits depend on its number of threads.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub jobs: usize,
+    /// Runs everything again, even what is finished.
+    #[arg(long)]
+    pub fresh: bool,
+    /// Prints the runs with what each variant sets, and runs nothing.
+    #[arg(long)]
+    pub plan: bool,
+    /// Writes the table as JSON there too.
+    #[arg(long, value_name = "FILE")]
+    pub results: Option<PathBuf>,
 }
 
 /// `hgad evaluate`

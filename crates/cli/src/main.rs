@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let terminal = terminal::Terminal::new(arguments.quiet);
     let outcome = match arguments.command {
         Command::Experiment(a) => commands::experiment::run(a, &terminal),
+        Command::Ablation(a) => commands::ablation::run(a, &terminal),
         Command::Evaluate(a) => commands::evaluate::run(a, &terminal),
         Command::Experiments => commands::experiments::run(),
         Command::Config(a) => commands::config::run(a),

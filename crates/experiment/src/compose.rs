@@ -15,14 +15,26 @@ static PIECES: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../configs");
 /// # Errors
 /// An unknown experiment or piece, invalid TOML, an unknown key, a value of another type.
 pub fn compose(name: &str, overrides: &[String]) -> Result<Config, ExperimentError> {
+    compose_with(name, overrides, Table::new())
+}
+
+/// As [`compose`], with the settings of `over` on top of everything.
+///
+/// # Errors
+/// As [`compose`].
+pub fn compose_with(
+    name: &str,
+    overrides: &[String],
+    over: Table,
+) -> Result<Config, ExperimentError> {
     let mut table = load(name, "experiments", &EXPERIMENTS, &mut Vec::new())?;
     if !table.contains_key("name") {
-        let stem = Path::new(name).file_stem().and_then(|s| s.to_str()).unwrap_or(name);
-        table.insert("name".into(), Value::String(stem.into()));
+        table.insert("name".into(), Value::String(stem(name).into()));
     }
     for text in overrides {
         set(&mut table, text)?;
     }
+    merge(&mut table, over);
     let config: Config = table.try_into().map_err(|e: toml::de::Error| {
         ExperimentError::Config { origin: name.into(), reason: e.to_string().trim().into() }
     })?;
@@ -30,20 +42,57 @@ pub fn compose(name: &str, overrides: &[String]) -> Result<Config, ExperimentErr
     Ok(config)
 }
 
+/// The last part of a name that may be a path, without its extension.
+pub(crate) fn stem(name: &str) -> &str {
+    Path::new(name).file_stem().and_then(|s| s.to_str()).unwrap_or(name)
+}
+
 /// The experiments that came with the program, by name, with their `about` line.
 pub fn experiments() -> Vec<(String, String)> {
-    let mut all: Vec<_> = EXPERIMENTS
-        .files()
-        .filter(|f| f.path().extension().is_some_and(|e| e == "toml"))
+    shipped(|name| !name.starts_with(ABLATION)).collect()
+}
+
+/// The ablations that came with the program, by name, with their `about` line.
+pub fn ablations() -> Vec<(String, String)> {
+    let all = shipped(|name| name.starts_with(ABLATION));
+    all.map(|(name, about)| (name[ABLATION.len()..].to_string(), about)).collect()
+}
+
+/// What the names of files of ablations begin with.
+const ABLATION: &str = "ablation-";
+
+fn shipped(which: impl Fn(&str) -> bool) -> impl Iterator<Item = (String, String)> {
+    let toml = EXPERIMENTS.files().filter(|f| f.path().extension().is_some_and(|e| e == "toml"));
+    let mut all: Vec<_> = toml
         .filter_map(|f| {
             let name = f.path().file_stem()?.to_str()?.to_string();
             let table: Table = f.contents_utf8()?.parse().ok()?;
             let about = table.get("about").and_then(Value::as_str).unwrap_or("").to_string();
-            Some((name, about))
+            which(&name).then_some((name, about))
         })
         .collect();
     all.sort();
-    all
+    all.into_iter()
+}
+
+/// The text of ablation `name` (`experiments/ablation-NAME.toml` here or shipped, or the path of
+/// a TOML file), and where it is from.
+///
+/// # Errors
+/// There is none.
+pub(crate) fn ablation_text(name: &str) -> Result<(String, String), ExperimentError> {
+    if name.ends_with(".toml") || name.starts_with(ABLATION) {
+        return read(name, "experiments", &EXPERIMENTS);
+    }
+    read(&format!("{ABLATION}{name}"), "experiments", &EXPERIMENTS).map_err(|e| match e {
+        ExperimentError::UnknownName { looked, .. } => ExperimentError::UnknownName {
+            what: "ablation",
+            name: name.into(),
+            looked,
+            known: ablations().into_iter().map(|(n, _)| n).collect::<Vec<_>>().join(", "),
+        },
+        e => e,
+    })
 }
 
 /// The table of `name` with everything it extends merged under it.
@@ -115,12 +164,12 @@ fn read(name: &str, folder: &str, shipped: &Dir) -> Result<(String, String), Exp
             what: if folder == "configs" { "piece" } else { "experiment" },
             name: name.into(),
             looked: on_disk,
-            known: known(shipped),
+            known: known(shipped, folder == "experiments"),
         }),
     }
 }
 
-fn known(dir: &Dir) -> String {
+fn known(dir: &Dir, experiments: bool) -> String {
     fn collect(dir: &Dir, names: &mut Vec<String>) {
         let files = dir.files().map(|f| f.path().with_extension("").display().to_string());
         names.extend(files);
@@ -128,12 +177,13 @@ fn known(dir: &Dir) -> String {
     }
     let mut names = Vec::new();
     collect(dir, &mut names);
+    names.retain(|n| !(experiments && n.starts_with(ABLATION)));
     names.sort();
     names.join(", ")
 }
 
 /// `over` on top of `base`, table by table.
-fn merge(base: &mut Table, over: Table) {
+pub(crate) fn merge(base: &mut Table, over: Table) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
             (Some(Value::Table(b)), Value::Table(o)) => merge(b, o),
@@ -145,7 +195,7 @@ fn merge(base: &mut Table, over: Table) {
 }
 
 /// Applies one `section.key=value`. What is not a TOML value is taken as a string.
-fn set(table: &mut Table, text: &str) -> Result<(), ExperimentError> {
+pub(crate) fn set(table: &mut Table, text: &str) -> Result<(), ExperimentError> {
     let wrong =
         |reason: &str| ExperimentError::Override { text: text.into(), reason: reason.into() };
     let (key, value) = text.split_once('=').ok_or_else(|| wrong("expected KEY=VALUE"))?;
@@ -154,12 +204,17 @@ fn set(table: &mut Table, text: &str) -> Result<(), ExperimentError> {
         Ok(mut t) if t.len() == 1 => t.remove("v").unwrap_or(Value::String(value.into())),
         _ => Value::String(value.into()),
     };
-    let mut path: Vec<&str> = key.trim().split('.').collect();
-    let last = path.pop().filter(|k| !k.is_empty()).ok_or_else(|| wrong("the key is empty"))?;
+    insert(table, key.trim(), value).map_err(|e| wrong(&e))
+}
+
+/// Puts `value` where `key`, with a dot between tables, says.
+pub(crate) fn insert(table: &mut Table, key: &str, value: Value) -> Result<(), String> {
+    let mut path: Vec<&str> = key.split('.').collect();
+    let last = path.pop().filter(|k| !k.is_empty()).ok_or("the key is empty")?;
     let mut at = table;
     for part in path {
         let entry = at.entry(part.to_string()).or_insert_with(|| Value::Table(Table::new()));
-        at = entry.as_table_mut().ok_or_else(|| wrong("the key goes through a value"))?;
+        at = entry.as_table_mut().ok_or("the key goes through a value")?;
     }
     at.insert(last.into(), value);
     Ok(())

@@ -7,6 +7,7 @@
 //! Invariants: this crate does not know the terminal, it tells an [`Observer`]; files appear whole
 //! or not at all; the same seed gives the same bytes.
 
+pub mod ablation;
 pub mod atomic;
 pub mod cache;
 pub mod checkpoint;
@@ -35,14 +36,14 @@ pub mod tensor_file;
 pub mod train;
 mod validate;
 
-pub use compose::{compose, experiments};
+pub use compose::{ablations, compose, compose_with, experiments};
 pub use config::*;
 pub use error::ExperimentError;
 pub use model::{LevelModel, LevelShape, Model};
 pub use optimizer::{Adam, AdamSettings};
 pub use progress::{Event, Observer, Silent};
 pub use results::{Evaluation, Metrics, Results, SCHEMA, Seconds, Versions};
-pub use run::{Resume, RunOptions, reevaluate, run};
+pub use run::{Resume, RunOptions, reevaluate, rescore, run};
 pub use run_folder::RunFolder;
 pub use schedule::learning_rate;
 pub use table::table;

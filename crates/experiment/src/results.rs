@@ -43,25 +43,55 @@ impl Metrics {
         ]
     }
 
-    /// The mean over `all`, metric by metric, over those where it is defined.
-    pub fn mean<'a>(all: impl Iterator<Item = &'a Metrics> + Clone) -> Self {
-        let mean = |i: usize| {
-            let defined: Vec<f64> = all.clone().filter_map(|m| m.values()[i]).collect();
-            (!defined.is_empty()).then(|| defined.iter().sum::<f64>() / defined.len() as f64)
-        };
-        let left_out = all.clone().filter(|m| m.undefined.is_some()).count();
+    /// With the values in the order of the fields.
+    pub fn from_values(values: [Option<f64>; 7], undefined: Option<String>) -> Self {
+        let [image_auroc, pixel_auroc, image_ap, pixel_ap, image_f1max, pixel_f1max, aupro] =
+            values;
         Self {
-            image_auroc: mean(0),
-            pixel_auroc: mean(1),
-            image_ap: mean(2),
-            pixel_ap: mean(3),
-            image_f1max: mean(4),
-            pixel_f1max: mean(5),
-            aupro: mean(6),
-            undefined: (left_out > 0)
-                .then(|| format!("{left_out} class(es) left out where undefined")),
+            image_auroc,
+            pixel_auroc,
+            image_ap,
+            pixel_ap,
+            image_f1max,
+            pixel_f1max,
+            aupro,
+            undefined,
         }
     }
+
+    /// The mean over `all`, metric by metric, over those where it is defined.
+    pub fn mean<'a>(all: impl Iterator<Item = &'a Metrics> + Clone) -> Self {
+        let left_out = all.clone().filter(|m| m.undefined.is_some()).count();
+        let undefined =
+            (left_out > 0).then(|| format!("{left_out} class(es) left out where undefined"));
+        Self::from_values(std::array::from_fn(|i| mean(&defined(all.clone(), i))), undefined)
+    }
+
+    /// The standard deviation of a sample (n - 1 degrees of freedom), metric by metric, over those
+    /// where it is defined; undefined for fewer than two.
+    pub fn standard_deviation(all: &[Metrics]) -> Self {
+        let of = |i: usize| {
+            let values = defined(all.iter(), i);
+            let mean = mean(&values).filter(|_| values.len() > 1)?;
+            let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();
+            Some((squares / (values.len() - 1) as f64).sqrt())
+        };
+        Self::from_values(std::array::from_fn(of), None)
+    }
+
+    /// `self - other`, where both are defined.
+    pub fn less(&self, other: &Self) -> Self {
+        let (a, b) = (self.values(), other.values());
+        Self::from_values(std::array::from_fn(|i| Some(a[i]? - b[i]?)), None)
+    }
+}
+
+fn defined<'a>(all: impl Iterator<Item = &'a Metrics>, index: usize) -> Vec<f64> {
+    all.filter_map(|m| m.values()[index]).collect()
+}
+
+fn mean(values: &[f64]) -> Option<f64> {
+    (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// One evaluation of the test set.
@@ -95,6 +125,22 @@ pub struct Seconds {
     pub maps: f64,
     /// All of it.
     pub total: f64,
+}
+
+impl Seconds {
+    /// The mean over `all`, part by part.
+    pub fn mean<'a>(all: impl Iterator<Item = &'a Seconds> + Clone) -> Self {
+        let of = |part: fn(&Seconds) -> f64| {
+            mean(&all.clone().map(part).collect::<Vec<_>>()).unwrap_or_default()
+        };
+        Self {
+            features: of(|s| s.features),
+            training: of(|s| s.training),
+            evaluation: of(|s| s.evaluation),
+            maps: of(|s| s.maps),
+            total: of(|s| s.total),
+        }
+    }
 }
 
 /// What computed it.

@@ -56,7 +56,7 @@ pub fn run(
         Resume::Folder(path) => Some(RunFolder::open(path)?),
     };
     if let Some(run) = &resumed
-        && run.results().is_file()
+        && run.is_finished()
     {
         let reason = "this run is finished; `hgad evaluate` computes its table again".into();
         return Err(ExperimentError::Run { path: run.path().into(), reason });
@@ -103,28 +103,69 @@ pub fn run(
 
     train(config, &mut trainer, &features, &truth, &run, &mut progress, observer)?;
 
+    let results =
+        finish(config, &trainer.model, &features, &data, &truth, &run, progress, observer)?;
+    if let Some(path) = &options.results {
+        atomic::write_bytes(path, &serde_json::to_vec_pretty(&results).unwrap_or_default())?;
+    }
+    let _ = std::fs::remove_file(run.checkpoint());
+    let _ = run.checkpoint().parent().map(std::fs::remove_dir);
+    Ok((run, results))
+}
+
+/// Writes the model, the pictures and the results of a trained and evaluated model.
+fn finish(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+    data: &Data,
+    truth: &Truth,
+    run: &RunFolder,
+    mut progress: Progress,
+    observer: &dyn Observer,
+) -> Result<Results, ExperimentError> {
     let header = ModelHeader {
         config: config.clone(),
         shapes: features.shapes().to_vec(),
-        classes: classes.to_vec(),
+        classes: model.classes.clone(),
         backbone: features.fingerprint.clone(),
         passes: progress.passes,
     };
-    model_file::save(&run.model(), &trainer.model, &header)?;
+    model_file::save(&run.model(), model, &header)?;
     let drawing = Instant::now();
-    picture(config, &trainer.model, &features, &data, &truth, &run, observer)?;
-    progress.seconds.maps += drawing.elapsed().as_secs_f64();
+    picture(config, model, features, data, truth, run, observer)?;
     let s = &mut progress.seconds;
+    s.maps += drawing.elapsed().as_secs_f64();
     s.total = s.features + s.training + s.evaluation + s.maps;
-    let results = results(config, &run, &features, parameters, progress)?;
-    let text = serde_json::to_vec_pretty(&results).unwrap_or_default();
-    if let Some(path) = &options.results {
-        atomic::write_bytes(path, &text)?;
-    }
+    let results = results(config, run, features, model.parameter_count(), progress)?;
     // Written last: a run with results is finished.
-    atomic::write_bytes(&run.results(), &text)?;
-    let _ = std::fs::remove_file(run.checkpoint());
-    let _ = run.checkpoint().parent().map(std::fs::remove_dir);
+    atomic::write_bytes(&run.results(), &serde_json::to_vec_pretty(&results).unwrap_or_default())?;
+    Ok(results)
+}
+
+/// A run of `config` that differs from the finished run `donor` in its scores and pictures alone:
+/// the trained model is taken over, and with it the seconds that its training took.
+///
+/// # Errors
+/// As [`reevaluate`].
+pub fn rescore(
+    config: &Config,
+    donor: &RunFolder,
+    observer: &dyn Observer,
+) -> Result<(RunFolder, Results), ExperimentError> {
+    let before = donor.load_results()?;
+    let started = Instant::now();
+    let t = trained(donor, config, observer)?;
+    let mut progress = Progress { passes: t.passes, ..Progress::default() };
+    progress.seconds.features = before.seconds.features + started.elapsed().as_secs_f64();
+    progress.seconds.training = before.seconds.training;
+    let evaluating = Instant::now();
+    let now = evaluate(config, &t.model, &t.features, &t.truth, t.passes, observer)?;
+    progress.seconds.evaluation = evaluating.elapsed().as_secs_f64();
+    (progress.last, progress.best) = (Some(now.clone()), Some(now));
+    let run = RunFolder::create(config)?;
+    let results =
+        finish(config, &t.model, &t.features, &t.data, &t.truth, &run, progress, observer)?;
     Ok((run, results))
 }
 
@@ -236,29 +277,48 @@ pub fn reevaluate(
     observer: &dyn Observer,
 ) -> Result<(Config, Evaluation), ExperimentError> {
     let run = RunFolder::open(path)?;
-    if !run.model().is_file() {
-        let reason = "there is no model.safetensors here: the run was not finished; go on with it with --resume";
-        return Err(ExperimentError::Run { path: path.into(), reason: reason.into() });
-    }
     let mut config = run.load_config()?;
     overrides(&mut config);
-    let device = device::open(&config)?;
+    let t = trained(&run, &config, observer)?;
+    let evaluation = evaluate(&config, &t.model, &t.features, &t.truth, t.passes, observer)?;
+    Ok((config, evaluation))
+}
+
+/// A trained model with what it is tested on.
+struct Trained {
+    model: Model,
+    passes: usize,
+    data: Data,
+    features: Features,
+    truth: Truth,
+}
+
+/// The model of `run`, with data and features as `config` has them.
+fn trained(
+    run: &RunFolder,
+    config: &Config,
+    observer: &dyn Observer,
+) -> Result<Trained, ExperimentError> {
+    let wrong = |reason: String| ExperimentError::Run { path: run.path().into(), reason };
+    if !run.model().is_file() {
+        let reason = "there is no model.safetensors here: the run was not finished; go on with it with --resume";
+        return Err(wrong(reason.into()));
+    }
+    let device = device::open(config)?;
     let (model, header) = model_file::load(&run.model(), &device)?;
-    let data: Data = data::open(&config)?;
+    let data = data::open(config)?;
     if data.dataset.classes() != model.classes {
-        let reason = format!(
+        return Err(wrong(format!(
             "the model knows the classes {}, the data set has {}",
             model.classes.join(", "),
             data.dataset.classes().join(", ")
-        );
-        return Err(ExperimentError::Run { path: path.into(), reason });
+        )));
     }
-    let features = features::prepare(&config, &data, observer)?;
+    let features = features::prepare(config, &data, observer)?;
     if features.fingerprint != header.backbone || features.shapes() != header.shapes {
         let reason = "the model was trained on another backbone, other weights or another image size than the configuration names now";
-        return Err(ExperimentError::Run { path: path.into(), reason: reason.into() });
+        return Err(wrong(reason.into()));
     }
     let truth = Truth::load(&features, data.dataset.as_ref(), config.data.mask_size)?;
-    let evaluation = evaluate(&config, &model, &features, &truth, header.passes, observer)?;
-    Ok((config, evaluation))
+    Ok(Trained { model, passes: header.passes, data, features, truth })
 }

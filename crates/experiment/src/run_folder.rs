@@ -3,6 +3,7 @@
 use crate::atomic;
 use crate::config::Config;
 use crate::error::ExperimentError;
+use crate::results::Results;
 use std::path::{Path, PathBuf};
 
 /// The folder of one run.
@@ -68,17 +69,11 @@ impl RunFolder {
     /// # Errors
     /// There is none.
     pub fn unfinished(config: &Config) -> Result<Self, ExperimentError> {
-        let parent = config.run.dir.join(&config.name);
-        let mut runs: Vec<Self> = std::fs::read_dir(&parent)
-            .map(|entries| entries.flatten().map(|e| Self(e.path())).collect())
-            .unwrap_or_default();
-        runs.sort_by(|a, b| b.0.cmp(&a.0));
-        let unfinished = |r: &&Self| r.config().is_file() && !r.results().is_file();
-        let fits = |r: &&Self| r.load_config().is_ok_and(|c| c == *config);
-        if let Some(run) = runs.iter().filter(unfinished).find(fits) {
-            return Ok(run.clone());
+        if let Some(run) = Self::newest(config, false) {
+            return Ok(run);
         }
-        let reason = match runs.iter().find(|r| unfinished(r)) {
+        let parent = config.run.dir.join(&config.name);
+        let reason = match Self::all(&parent).into_iter().find(|r| !r.is_finished()) {
             Some(other) => format!(
                 "no unfinished run here has these settings; to go on with {} and its own, give --resume={}",
                 other.id(),
@@ -87,6 +82,48 @@ impl RunFolder {
             None => "there is no unfinished run here; start one without --resume".into(),
         };
         Err(ExperimentError::Run { path: parent, reason })
+    }
+
+    /// The newest run of `config`'s name with the same configuration that is `finished`, or is not.
+    pub fn newest(config: &Config, finished: bool) -> Option<Self> {
+        Self::all(&config.run.dir.join(&config.name))
+            .into_iter()
+            .filter(|r| r.is_finished() == finished)
+            .find(|r| r.load_config().is_ok_and(|c| c == *config))
+    }
+
+    /// The runs in the folder `parent`, the newest first.
+    pub fn all(parent: &Path) -> Vec<Self> {
+        let mut runs: Vec<Self> = std::fs::read_dir(parent)
+            .map(|entries| entries.flatten().map(|e| Self(e.path())).collect())
+            .unwrap_or_default();
+        runs.retain(|r| r.config().is_file());
+        runs.sort_by(|a, b| b.0.cmp(&a.0));
+        runs
+    }
+
+    /// Whether it reached its end.
+    pub fn is_finished(&self) -> bool {
+        self.results().is_file()
+    }
+
+    /// What it reached.
+    ///
+    /// # Errors
+    /// It is not finished; a file that is no result of this version.
+    pub fn load_results(&self) -> Result<Results, ExperimentError> {
+        let path = self.results();
+        let text = std::fs::read(&path).map_err(|e| match e.kind() {
+            std::io::ErrorKind::NotFound => ExperimentError::Run {
+                path: self.0.clone(),
+                reason: "the run was not finished; go on with it with --resume".into(),
+            },
+            _ => ExperimentError::io("read", &path, e),
+        })?;
+        serde_json::from_slice(&text).map_err(|e| ExperimentError::File {
+            path,
+            reason: format!("it cannot be read ({e}); was it written by another version?"),
+        })
     }
 
     /// The configuration it was started with.

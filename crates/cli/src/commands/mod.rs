@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod ablation;
 pub mod backbones;
 pub mod bench;
 pub mod cache;
