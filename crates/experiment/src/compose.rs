@@ -244,7 +244,8 @@ mod tests {
         );
         assert_eq!((c.backbone.kind.as_str(), c.backbone.pyramid), ("tf_efficientnet_b6", 3));
         assert_eq!((c.flow.blocks, c.flow.condition, c.prior.centers), (12, 256, 10));
-        assert_eq!((c.loss.inter, c.loss.mutual_information, c.loss.second_stage), (1.0, 100.0, 2));
+        assert_eq!(c.loss, crate::config::LossConfig::default());
+        assert_eq!(c.loss.mutual_information, crate::config::TermWeight::Usual(100.0));
     }
 
     #[test]

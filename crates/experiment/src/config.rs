@@ -1,7 +1,9 @@
 //! What an experiment is made of: every setting, with its default.
 
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use toml::Table;
 
 /// An experiment. Every key has a default; unknown keys are refused.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -198,44 +200,73 @@ pub struct PriorConfig {
     pub kind: String,
     /// Centres in a class, the main one included (hierarchical).
     pub centers: usize,
-    /// Whether the main centres are trained (mixture).
+    /// Whether the main centres are trained; else they stay where they start.
     pub learned: bool,
+    /// `identity`, or `diagonal`: a learned variance a dimension of each Gaussian.
+    pub covariance: String,
+    /// Whether the weights of classes and of the centres in a class are `learned` or `uniform`.
+    pub weights: String,
+    /// Settings of a prior that another crate registered.
+    pub options: Table,
 }
 
 impl Default for PriorConfig {
     fn default() -> Self {
-        Self { kind: "hierarchical".into(), centers: 10, learned: true }
+        Self {
+            kind: "hierarchical".into(),
+            centers: 10,
+            learned: true,
+            covariance: "identity".into(),
+            weights: "learned".into(),
+            options: Table::new(),
+        }
     }
 }
 
-/// `[loss]`: weights; 0 leaves a term out, and so does a prior that cannot serve it.
+/// `[loss]`: weights of the terms. A number is the weight in the stages in which the paper has the
+/// term, a pair `[first, second]` the weight in each stage; 0 leaves a term out, and so does a
+/// prior that cannot serve it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossConfig {
-    /// λ1, of the likelihood under the inter-class mixture.
-    pub inter: f64,
-    /// λ2, of the mutual information.
-    pub mutual_information: f64,
-    /// Of the entropy of the class posterior.
-    pub entropy: f64,
-    /// Of the likelihood under the class's own mixture (second stage).
-    pub intra: f64,
-    /// Of the log-sigmoid of that likelihood (second stage).
-    pub likelihood: f64,
+    /// λ1, of the likelihood under the inter-class mixture; both stages.
+    pub inter: TermWeight,
+    /// λ2, of the mutual information; both stages.
+    pub mutual_information: TermWeight,
+    /// Of the entropy of the class posterior; both stages.
+    pub entropy: TermWeight,
+    /// Of the likelihood under the class's own mixture; second stage.
+    pub intra: TermWeight,
+    /// Of the log-sigmoid of that likelihood; second stage.
+    pub likelihood: TermWeight,
+    /// Weights of terms that another crate registered, by name.
+    pub more: BTreeMap<String, TermWeight>,
     /// Label smoothing of the mutual information.
     pub smoothing: f64,
-    /// The epoch, counted from 0, with which the second stage begins.
+    /// The epoch, counted from 0, with which the second stage begins; 0 makes it the only one.
     pub second_stage: usize,
+}
+
+/// The weight of a loss term: in the stages in which it counts by itself, or in each of the two.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum TermWeight {
+    /// One number.
+    Usual(f64),
+    /// `[first, second]`.
+    Each([f64; 2]),
 }
 
 impl Default for LossConfig {
     fn default() -> Self {
+        let one = TermWeight::Usual(1.0);
         Self {
-            inter: 1.0,
-            mutual_information: 100.0,
-            entropy: 1.0,
-            intra: 1.0,
-            likelihood: 1.0,
+            inter: one,
+            mutual_information: TermWeight::Usual(100.0),
+            entropy: one,
+            intra: one,
+            likelihood: one,
+            more: BTreeMap::new(),
             smoothing: 0.02,
             second_stage: 2,
         }
@@ -296,16 +327,19 @@ impl Default for TrainConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScoreConfig {
-    /// `product` (the paper's), `likelihood` or `entropy`; empty: `product`, or `likelihood` under
-    /// a prior without classes.
+    /// `product` (the paper's) or `sum` of likelihood and entropy, `likelihood` or `entropy` alone;
+    /// empty: `product`, or `likelihood` under a prior without classes.
     pub rule: String,
+    /// Whether the class of a test image is `given`, as the paper has it, or `inferred` from the
+    /// model's own posterior. Maxima of a rule run over the test images of a class either way.
+    pub class: String,
     /// Standard deviation of the Gaussian filter in pixels of the map.
     pub sigma: f64,
 }
 
 impl Default for ScoreConfig {
     fn default() -> Self {
-        Self { rule: String::new(), sigma: 4.0 }
+        Self { rule: String::new(), class: "given".into(), sigma: 4.0 }
     }
 }
 

@@ -6,6 +6,7 @@ use crate::features::{Features, Part};
 use crate::model::Model;
 use crate::progress::{Event, Observer};
 use crate::results::{Evaluation, Metrics};
+use candle_core::Device;
 use hgad_datasets::Dataset;
 use hgad_metrics::{MetricError, aupro, binary_metrics};
 use hgad_scores::{MapConfig, ScoreRule, image_score};
@@ -52,6 +53,8 @@ pub struct ClassMaps<'a> {
     pub size: usize,
     /// Maps one after the other.
     pub maps: Vec<f32>,
+    /// The class the model took each for: its own where that is given.
+    pub taken_for: Vec<u32>,
 }
 
 impl ClassMaps<'_> {
@@ -98,22 +101,64 @@ pub fn class_maps(
         if samples.is_empty() {
             continue;
         }
+        let chunk = config.train.chunk.max(4096);
+        let taken_for = match config.score.class.as_str() {
+            "inferred" => infer_classes(model, features, &samples, chunk)?,
+            _ => vec![class as u32; samples.len()],
+        };
         let levels = model
             .levels
             .iter()
             .enumerate()
             .map(|(l, level)| {
-                let chunk = config.train.chunk.max(4096);
-                level.scores(samples.len(), class as u32, chunk, model.device(), |i, x| {
-                    x.extend_from_slice(&features.maps(Part::Test, samples[i])?.level(l));
-                    Ok(())
-                })
+                level.scores(&taken_for, chunk, model.device(), reader(features, &samples, l))
             })
             .collect::<Result<Vec<_>, _>>()?;
         let maps = rule.maps(samples.len(), &levels, &map)?;
-        each(ClassMaps { class, samples: &samples, size: map.size, maps })?;
+        each(ClassMaps { class, samples: &samples, size: map.size, maps, taken_for })?;
     }
     Ok(())
+}
+
+/// The most probable class of each of `samples` under the model's own posterior.
+fn infer_classes(
+    model: &Model,
+    features: &Features,
+    samples: &[usize],
+    chunk: usize,
+) -> Result<Vec<u32>, ExperimentError> {
+    let classes = model.classes.len();
+    let mut evidence = vec![0.0f64; samples.len() * classes];
+    for (l, level) in model.levels.iter().enumerate() {
+        let read = reader(features, samples, l);
+        let of_level = level.class_evidence(samples.len(), chunk, model.device(), read)?;
+        evidence.iter_mut().zip(of_level).for_each(|(e, v)| *e += v as f64);
+        if let Some(weights) = level.prior.log_class_weights()? {
+            let weights = weights.to_device(&Device::Cpu)?.to_vec1::<f32>()?;
+            // Each level has weights of its own: their mean counts once.
+            let share = 1.0 / model.levels.len() as f64;
+            for row in evidence.chunks_exact_mut(classes) {
+                row.iter_mut().zip(&weights).for_each(|(e, w)| *e += share * *w as f64);
+            }
+        }
+    }
+    let best = |row: &[f64]| {
+        let largest = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+        largest.map_or(0, |(class, _)| class as u32)
+    };
+    Ok(evidence.chunks_exact(classes).map(best).collect())
+}
+
+/// Reads the map of one level of the `i`-th of `samples`.
+fn reader<'a>(
+    features: &'a Features,
+    samples: &'a [usize],
+    level: usize,
+) -> impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError> + 'a {
+    move |i, x| {
+        x.extend_from_slice(&features.maps(Part::Test, samples[i])?.level(level));
+        Ok(())
+    }
 }
 
 /// Metrics of the whole test set after `pass` passes.
@@ -132,7 +177,9 @@ pub fn evaluate(
     let total = features.test.len() as u64;
     observer.event(Event::Begin { what: "evaluating", total, unit: "images" });
     let mut done = 0;
+    let mut right = 0;
     class_maps(config, model, features, |of| {
+        right += of.taken_for.iter().filter(|c| **c as usize == of.class).count();
         let metrics = class_metrics(&of, features, truth, config.eval.aupro_limit)?;
         done += of.samples.len() as u64;
         let state = &model.classes[of.class];
@@ -141,7 +188,11 @@ pub fn evaluate(
         Ok(())
     })?;
     observer.event(Event::End);
-    Ok(Evaluation::new(pass, classes))
+    let mut evaluation = Evaluation::new(pass, classes);
+    if config.score.class == "inferred" {
+        evaluation.class_accuracy = Some(right as f64 / total.max(1) as f64);
+    }
+    Ok(evaluation)
 }
 
 fn class_metrics(

@@ -25,6 +25,7 @@ pub mod metrics_log;
 mod model;
 pub mod model_file;
 mod optimizer;
+mod options;
 mod progress;
 mod results;
 mod run;

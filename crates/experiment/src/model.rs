@@ -2,11 +2,12 @@
 
 use crate::config::Config;
 use crate::error::ExperimentError;
+use crate::options::options;
 use candle_core::{DType, Device, Tensor};
 use hgad_flows::{Bijection, CouplingConfig, FrozenFlow, coupling_chain, position_encoding};
 use hgad_parameters::Parameters;
-use hgad_priors::{Prior, PriorConfig};
-use hgad_scores::{LevelScores, score_terms};
+use hgad_priors::{Learned, Prior, PriorConfig, Spread};
+use hgad_scores::{LevelScores, class_evidence, score_terms};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -161,12 +162,18 @@ impl LevelModel {
         };
         let blocks = config.flow.blocks;
         let flow = coupling_chain(&flow_parameters, shape.channels, blocks, &coupling)?;
+        let prior = &config.prior;
         let prior = PriorConfig {
-            kind: config.prior.kind.clone(),
+            kind: prior.kind.clone(),
             classes,
             dim: shape.channels,
-            centers: config.prior.centers,
-            learned: config.prior.learned,
+            centers: prior.centers,
+            learned: Learned {
+                centers: prior.learned,
+                weights: prior.weights != "uniform",
+                spread: Spread::named(&prior.covariance)?,
+            },
+            options: options(&prior.options),
         };
         let prior = hgad_priors::build(&prior_parameters, &prior)?;
         let position = match config.flow.condition {
@@ -227,26 +234,67 @@ impl LevelModel {
         Ok((z, log_det.reshape((images, positions))?))
     }
 
-    /// Score terms of `images` whole maps of class `label`. `read` appends the map of image `i`,
+    /// Score terms of whole maps of images of classes `labels`. `read` appends the map of image `i`,
     /// positions row-major, channels last; about `chunk` vectors go through the flow at once.
     ///
     /// # Errors
     /// Shapes that do not fit; what `read` gives.
     pub fn scores(
         &self,
-        images: usize,
-        label: u32,
+        labels: &[u32],
         chunk: usize,
         device: &Device,
-        mut read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
+        read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
     ) -> Result<LevelScores, ExperimentError> {
-        let (positions, channels) = (self.shape.positions(), self.shape.channels);
         let mut out = LevelScores {
             height: self.shape.height,
             width: self.shape.width,
-            likelihood: Vec::with_capacity(images * positions),
+            likelihood: Vec::with_capacity(labels.len() * self.shape.positions()),
             neg_entropy: self.prior.log_class_weights()?.map(|_| Vec::new()),
         };
+        self.map_latents(labels.len(), chunk, device, read, |first, z, log_det| {
+            let labels = &labels[first..first + z.dim(0)?];
+            let terms = score_terms(self.prior.as_ref(), z, log_det, labels)?;
+            out.likelihood.extend(host(&terms.likelihood)?);
+            if let (Some(all), Some(t)) = (&mut out.neg_entropy, &terms.neg_entropy) {
+                all.extend(host(t)?);
+            }
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// How much each of `images` speaks for each class, (images, C) row-major: `class_evidence` of
+    /// this level. `read` and `chunk` as for [`LevelModel::scores`].
+    ///
+    /// # Errors
+    /// A prior without classes; as [`LevelModel::scores`].
+    pub fn class_evidence(
+        &self,
+        images: usize,
+        chunk: usize,
+        device: &Device,
+        read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
+    ) -> Result<Vec<f32>, ExperimentError> {
+        let mut out = Vec::new();
+        self.map_latents(images, chunk, device, read, |_, z, _| {
+            out.extend(host(&class_evidence(self.prior.as_ref(), z)?)?);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// Gives `each` the index of a first image, latents (B, P, D) and log-determinants (B, P) of
+    /// it and the next ones, until all have been given.
+    fn map_latents(
+        &self,
+        images: usize,
+        chunk: usize,
+        device: &Device,
+        mut read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
+        mut each: impl FnMut(usize, &Tensor, &Tensor) -> Result<(), ExperimentError>,
+    ) -> Result<(), ExperimentError> {
+        let (positions, channels) = (self.shape.positions(), self.shape.channels);
         // The position code's product with the first layer is shared by images that go together.
         let together = (chunk / positions).max(1);
         let frozen = self.frozen()?;
@@ -269,14 +317,13 @@ impl LevelModel {
                     self.latents(&x, 0, positions)?
                 }
             };
-            let terms = score_terms(self.prior.as_ref(), &z, &log_det, &vec![label; count])?;
-            let host = |t: &Tensor| t.flatten_all()?.to_device(&Device::Cpu)?.to_vec1::<f32>();
-            out.likelihood.extend(host(&terms.likelihood)?);
-            if let (Some(all), Some(t)) = (&mut out.neg_entropy, &terms.neg_entropy) {
-                all.extend(host(t)?);
-            }
+            each(first, &z, &log_det)?;
             first += count;
         }
-        Ok(out)
+        Ok(())
     }
+}
+
+fn host(t: &Tensor) -> candle_core::Result<Vec<f32>> {
+    t.flatten_all()?.to_device(&Device::Cpu)?.to_vec1::<f32>()
 }

@@ -103,12 +103,15 @@ pub struct Evaluation {
     pub mean: Metrics,
     /// By class.
     pub classes: BTreeMap<String, Metrics>,
+    /// Share of the test images whose class was inferred rightly, where it was inferred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_accuracy: Option<f64>,
 }
 
 impl Evaluation {
     /// With the mean made from the classes.
     pub fn new(pass: usize, classes: BTreeMap<String, Metrics>) -> Self {
-        Self { pass, mean: Metrics::mean(classes.values()), classes }
+        Self { pass, mean: Metrics::mean(classes.values()), classes, class_accuracy: None }
     }
 }
 
@@ -193,6 +196,10 @@ pub struct Results {
     pub mean: Metrics,
     /// By class after the last pass.
     pub classes: BTreeMap<String, Metrics>,
+    /// Share of the test images whose class was inferred rightly, where `score.class` has it
+    /// inferred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub class_accuracy: Option<f64>,
     /// The pass with the best mean image AUROC on the test set, as the paper reports: chosen with
     /// test labels, so it flatters.
     pub best_on_test: Evaluation,

@@ -262,6 +262,7 @@ fn results(
         passes: progress.passes,
         mean: last.mean,
         classes: last.classes,
+        class_accuracy: last.class_accuracy,
         best_on_test: best,
         settings: config.clone(),
     })

@@ -1,6 +1,6 @@
 //! Training: passes over the data, level after level.
 
-use crate::config::Config;
+use crate::config::{self, Config, TermWeight};
 use crate::error::ExperimentError;
 use crate::features::{Features, Part};
 use crate::metrics_log::PassRecord;
@@ -10,9 +10,27 @@ use crate::progress::{Event, Observer};
 use crate::schedule::learning_rate;
 use crate::step::{LevelBatch, Step, StepLoss};
 use hgad_flows::FlowTrainer;
-use hgad_losses::StagedLoss;
+use hgad_losses::{StagedLoss, Weight};
 use hgad_parameters::seeded;
 use std::time::Instant;
+
+/// The loss as its crate has it.
+fn loss_config(c: &config::LossConfig) -> hgad_losses::LossConfig {
+    let weight = |w: &TermWeight| match *w {
+        TermWeight::Usual(w) => Weight::Usual(w),
+        TermWeight::Each(w) => Weight::Each(w),
+    };
+    hgad_losses::LossConfig {
+        inter: weight(&c.inter),
+        mutual_information: weight(&c.mutual_information),
+        entropy: weight(&c.entropy),
+        intra: weight(&c.intra),
+        likelihood: weight(&c.likelihood),
+        more: c.more.iter().map(|(name, w)| (name.clone(), weight(w))).collect(),
+        smoothing: c.smoothing,
+        second_stage: c.second_stage,
+    }
+}
 
 /// A model in training.
 pub struct Trainer<'a> {
@@ -42,19 +60,11 @@ impl<'a> Trainer<'a> {
         if images < batch {
             return Err(ExperimentError::TooFew { images, batch });
         }
-        let weights = hgad_losses::LossConfig {
-            inter: config.loss.inter,
-            mutual_information: config.loss.mutual_information,
-            entropy: config.loss.entropy,
-            intra: config.loss.intra,
-            likelihood: config.loss.likelihood,
-            smoothing: config.loss.smoothing,
-            second_stage: config.loss.second_stage,
-        };
+        let weights = loss_config(&config.loss);
         let losses = model
             .levels
             .iter()
-            .map(|l| StagedLoss::hgad(&weights, l.prior.as_ref()))
+            .map(|l| StagedLoss::new(&weights, l.prior.as_ref()))
             .collect::<Result<_, _>>()?;
         let optimizers = model
             .levels

@@ -62,8 +62,9 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     let known = device::is_known(&c.device);
     require("device", known, &c.device, "expected cpu, cuda, metal, or one by number: cuda:1")?;
     one_of("train.matmul", &c.train.matmul, &["f32", "tf32"])?;
-    let priors: Vec<&str> = hgad_priors::kinds().collect();
-    one_of("prior.kind", &c.prior.kind, &priors)?;
+    one_of("prior.kind", &c.prior.kind, &hgad_priors::kinds())?;
+    one_of("prior.covariance", &c.prior.covariance, &hgad_priors::COVARIANCES)?;
+    one_of("prior.weights", &c.prior.weights, &["learned", "uniform"])?;
     let centers = c.prior.centers;
     let enough = c.prior.kind != "hierarchical" || centers >= 2;
     require(
@@ -72,8 +73,14 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         centers,
         "expected at least 2; `mixture` is the prior with one",
     )?;
-    let rules: Vec<&str> = hgad_scores::kinds().chain([""]).collect();
-    one_of("score.rule", &c.score.rule, &rules)?;
+    if !c.score.rule.is_empty() {
+        one_of("score.rule", &c.score.rule, &hgad_scores::kinds())?;
+    }
+    one_of("score.class", &c.score.class, &["given", "inferred"])?;
+    let terms = hgad_losses::kinds();
+    for name in c.loss.more.keys() {
+        one_of("loss.more", name, &terms)?;
+    }
     let taps = !c.backbone.taps.is_empty();
     require("backbone.taps", taps, "empty", "expected at least one stride, such as [16]")
 }
@@ -90,7 +97,11 @@ fn require(
     Err(ExperimentError::Setting { key, value: value.to_string(), reason: why.into() })
 }
 
-fn one_of(key: &'static str, value: &str, known: &[&str]) -> Result<(), ExperimentError> {
-    let names: Vec<&str> = known.iter().copied().filter(|k| !k.is_empty()).collect();
-    require(key, known.contains(&value), value, &format!("expected one of {}", names.join(", ")))
+fn one_of(
+    key: &'static str,
+    value: &str,
+    known: &[impl AsRef<str>],
+) -> Result<(), ExperimentError> {
+    let names: Vec<&str> = known.iter().map(AsRef::as_ref).collect();
+    require(key, names.contains(&value), value, &format!("expected one of {}", names.join(", ")))
 }

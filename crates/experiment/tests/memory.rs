@@ -46,7 +46,7 @@ fn peak(images: usize, side: usize) -> usize {
         .map(|b| (0..shape.len()).map(|i| ((i + b) as f32 * 0.37).sin()).collect())
         .collect();
     let labels: Vec<u32> = (0..images).map(|b| (b % 2) as u32).collect();
-    let loss = StagedLoss::hgad(&LossConfig::default(), level.prior.as_ref()).unwrap();
+    let loss = StagedLoss::new(&LossConfig::default(), level.prior.as_ref()).unwrap();
     let mut adam =
         Adam::new(level.flow_parameters.trainable_vars(), level.prior_parameters.trainable_vars());
     let settings = AdamSettings { betas: [0.95, 0.99], epsilon: 1e-8, decay: 1e-4 };

@@ -32,7 +32,7 @@ fn follow(fused: bool, chunk: usize) {
             level.flow_parameters.trainable_vars(),
             level.prior_parameters.trainable_vars(),
         ));
-        losses.push(StagedLoss::hgad(&LossConfig::default(), level.prior.as_ref()).unwrap());
+        losses.push(StagedLoss::new(&LossConfig::default(), level.prior.as_ref()).unwrap());
         trainers.push(level.flow.trainer(level.position.as_ref()).unwrap().filter(|_| fused));
         assert_eq!(trainers[l].is_some(), fused);
     }

@@ -12,9 +12,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let vectors = 8192;
     let parameters = Parameters::new(0, DType::F32, &Device::Cpu);
     let kind = "hierarchical".into();
-    let config = PriorConfig { kind, classes, dim, centers, learned: true };
+    let config = PriorConfig { kind, classes, dim, centers, ..Default::default() };
     let prior = build(&parameters, &config)?;
-    let loss = StagedLoss::hgad(&LossConfig::default(), prior.as_ref())?;
+    let loss = StagedLoss::new(&LossConfig::default(), prior.as_ref())?;
     let labels: Vec<u32> = (0..images as u32).collect();
     let mut draws = seeded(0, "latents");
     let mut draw = |n: usize| (0..n).map(|_| draws.normal() as f32).collect::<Vec<_>>();

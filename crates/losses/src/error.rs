@@ -31,6 +31,17 @@ pub enum LossError {
         /// What is wrong.
         why: &'static str,
     },
+    /// A name that no term has.
+    #[error("unknown loss term `{kind}`; known: {known}")]
+    Kind {
+        /// The name.
+        kind: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// A name that is registered already.
+    #[error(transparent)]
+    Taken(#[from] hgad_registry::Taken),
     /// From the prior.
     #[error(transparent)]
     Density(#[from] PriorError),

@@ -1,7 +1,8 @@
 //! The loss terms of HGAD (Yao et al., ECCV 2024) and their weighted, staged sum.
 //!
 //! A [`LossTerm`] is a mean over vectors of one feature level; [`StagedLoss`] weighs several and
-//! says from which epoch each counts. With `l_k = -½ |z - mu_k|²` and `p = softmax(phi_inter)`:
+//! says how much each counts in each stage of
+//! training. With `l_k = -½ |z - mu_k|²` and `p = softmax(phi_inter)`:
 //!
 //! | term | formula |
 //! |---|---|
@@ -20,6 +21,7 @@ mod intra_class;
 mod latents;
 mod likelihood;
 mod mutual_information;
+mod registry;
 mod staged;
 mod term;
 
@@ -30,5 +32,6 @@ pub use intra_class::IntraClass;
 pub use latents::Latents;
 pub use likelihood::Likelihood;
 pub use mutual_information::MutualInformation;
-pub use staged::{LossConfig, StagedLoss, Value};
+pub use registry::{LossConfig, Stages, TermEntry, Weight, kinds, register};
+pub use staged::{StagedLoss, Value};
 pub use term::{LossTerm, Needs};

@@ -20,6 +20,10 @@ impl LossTerm for MutualInformation {
         Needs::Classes
     }
 
+    fn is_maximized(&self) -> bool {
+        true
+    }
+
     fn value(&self, latents: &Latents) -> Result<Tensor, LossError> {
         let logits = latents.logits(self.name())?;
         let weights = latents.log_class_weights(self.name())?.detach();

@@ -22,6 +22,11 @@ pub trait LossTerm: Send + Sync {
     /// What it asks of the prior; a term that the prior cannot serve is left out.
     fn needs(&self) -> Needs;
 
+    /// Whether training maximizes it: its weight then counts against the loss.
+    fn is_maximized(&self) -> bool {
+        false
+    }
+
     /// A scalar: the mean over the vectors.
     ///
     /// # Errors

@@ -41,6 +41,12 @@ pub enum PriorError {
         /// What is wrong.
         why: &'static str,
     },
+    /// A name that is registered already.
+    #[error(transparent)]
+    Taken(#[from] hgad_registry::Taken),
+    /// An option of a prior that cannot be used.
+    #[error(transparent)]
+    Option(#[from] hgad_registry::OptionError),
     /// From the parameters.
     #[error(transparent)]
     Parameter(#[from] ParameterError),

@@ -1,22 +1,25 @@
 //! Several Gaussians a class around the class's main centre: HGAD's hierarchical mixture.
 
+use crate::mixture::weight;
 use crate::prior::{check, log_softmax};
-use crate::{GaussianMixture, Prior, PriorError};
+use crate::{Covariance, GaussianMixture, Learned, Prior, PriorError};
 use candle_core::Tensor;
-use hgad_kernels::mixture_log_density;
 use hgad_parameters::{Parameters, Weight};
 
-/// The inter-class mixture `sum_k p_k N(mu_k, I)`, and within class y the mixture of M centres
-/// `mu_y` and `mu_y + delta_y,i` with weights of its own (Yao et al., ECCV 2024).
+/// The inter-class mixture `sum_k p_k N(mu_k, S_k)`, and within class y the mixture of M centres
+/// `mu_y` and `mu_y + delta_y,i` with weights and covariances of its own (Yao et al., ECCV 2024,
+/// whose covariances are all the identity).
 pub struct HierarchicalMixture {
     main: GaussianMixture,
     delta: Weight,
     phi: Weight,
+    covariance: Covariance,
 }
 
 impl HierarchicalMixture {
     /// Beside [`GaussianMixture`]'s parameters `delta` (C, M - 1, D), started from N(0, 1), and
-    /// `phi_intra` (C, M), started at 0.
+    /// `phi_intra` (C, M), started at 0, and for a diagonal covariance `log_std_intra` (C, M, D),
+    /// started at 0.
     ///
     /// # Errors
     /// No classes, no dimensions, fewer than 2 centres.
@@ -25,20 +28,19 @@ impl HierarchicalMixture {
         classes: usize,
         dim: usize,
         centers: usize,
+        learned: Learned,
     ) -> Result<Self, PriorError> {
         if centers < 2 {
             let why = "a class needs at least 2 centres here; `mixture` is the prior with one";
             return Err(PriorError::Setting { key: "centers", value: centers.to_string(), why });
         }
-        Ok(Self {
-            main: GaussianMixture::new(parameters, classes, dim, true)?,
-            delta: parameters.normal("delta", (classes, centers - 1, dim))?,
-            phi: parameters.trainable(
-                "phi_intra",
-                (classes, centers),
-                vec![0.0; classes * centers],
-            )?,
-        })
+        let main = GaussianMixture::new(parameters, classes, dim, learned)?;
+        let delta = parameters.normal("delta", (classes, centers - 1, dim))?;
+        let (shape, even) = ((classes, centers), vec![0.0; classes * centers]);
+        let phi = weight(parameters, "phi_intra", shape, even, learned.weights)?;
+        let shape = (classes, centers, dim);
+        let covariance = Covariance::new(parameters, "log_std_intra", shape, learned.spread)?;
+        Ok(Self { main, delta, phi, covariance })
     }
 
     /// Centres (B, M, D) of the classes of `labels`, the main one first. Gradients do not pass
@@ -67,13 +69,14 @@ impl Prior for HierarchicalMixture {
         self.main.log_density(z, logits)
     }
 
-    /// `logsumexp_i(-½ |z - (mu_y + delta_y,i)|² + ln softmax(phi_intra_y)_i)`.
+    /// `logsumexp_i(-½ |z - (mu_y + delta_y,i)|² + ln softmax(phi_intra_y)_i)`, and where
+    /// covariances are learned, with them as in [`Covariance::logits`].
     fn log_density_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Tensor, PriorError> {
         let (b, _) = check(z, self.dim(), Some((labels, self.main.classes())))?;
         let labels = Tensor::from_slice(labels, b, z.device())?;
         let centers = self.centers_of(&labels)?;
         let weights = log_softmax(&self.phi.get())?.index_select(&labels, 0)?;
-        Ok(mixture_log_density(z, &centers, &weights)?)
+        Ok(self.covariance.mixture(z, &centers, &weights, &labels)?)
     }
 
     fn has_intra_classes(&self) -> bool {

@@ -3,13 +3,15 @@
 //! A [`Prior`] gives log-densities of latent vectors with and without their class, and the class
 //! logits where it has classes. Shipped: [`SingleGaussian`] (one centre for everything),
 //! [`GaussianMixture`] (one centre a class) and [`HierarchicalMixture`] (several centres a class,
-//! HGAD's), all with unit covariance; [`build`] makes one by name.
+//! HGAD's), with unit or learned diagonal covariances; [`build`] makes one by name, and [`register`]
+//! adds one of another crate.
 //!
 //! Log-densities leave out the constant `-D/2 ln 2 pi`, as the loss of the paper does; scores add
 //! it where the paper's scores have it.
 //!
 //! Invariant: this crate knows nothing of flows, losses or images.
 
+mod covariance;
 mod error;
 mod hierarchical;
 mod mixture;
@@ -17,9 +19,10 @@ mod prior;
 mod registry;
 mod single;
 
+pub use covariance::{COVARIANCES, Covariance, Spread};
 pub use error::PriorError;
 pub use hierarchical::HierarchicalMixture;
-pub use mixture::{GaussianMixture, starting_centers};
+pub use mixture::{GaussianMixture, Learned, starting_centers};
 pub use prior::{Prior, log_softmax};
-pub use registry::{PriorConfig, build, kinds};
+pub use registry::{Constructor, PriorConfig, build, kinds, register};
 pub use single::SingleGaussian;

@@ -1,22 +1,41 @@
 //! One Gaussian a class: the inter-class mixture.
 
 use crate::prior::{check, log_softmax};
-use crate::{Prior, PriorError};
+use crate::{Covariance, Prior, PriorError, Spread};
 use candle_core::Tensor;
-use hgad_kernels::{gaussian_logits, log_sum_exp, mixture_log_density};
+use hgad_kernels::log_sum_exp;
 use hgad_parameters::{Parameters, Weight};
 
-/// `sum_k p_k N(mu_k, I)` over C classes, centres and weights learned.
+/// `sum_k p_k N(mu_k, S_k)` over C classes.
 pub struct GaussianMixture {
     dim: usize,
     classes: usize,
     mu: Weight,
     phi: Weight,
+    covariance: Covariance,
+}
+
+/// What of a mixture is learned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Learned {
+    /// The centres; else they stay where they start.
+    pub centers: bool,
+    /// The weights of classes and of centres in a class; else all are equal.
+    pub weights: bool,
+    /// The covariances.
+    pub spread: Spread,
+}
+
+impl Default for Learned {
+    /// The paper's: centres and weights, unit covariances.
+    fn default() -> Self {
+        Self { centers: true, weights: true, spread: Spread::Identity }
+    }
 }
 
 impl GaussianMixture {
-    /// Parameters `mu` (C, D), started by [`starting_centers`], and `phi_inter` (C), started at
-    /// 0; `learned` false keeps the centres where they start.
+    /// Parameters `mu` (C, D), started by [`starting_centers`], `phi_inter` (C), started at 0, and
+    /// for a diagonal covariance `log_std` (C, D), started at 0.
     ///
     /// # Errors
     /// No classes or no dimensions.
@@ -24,20 +43,18 @@ impl GaussianMixture {
         parameters: &Parameters,
         classes: usize,
         dim: usize,
-        learned: bool,
+        learned: Learned,
     ) -> Result<Self, PriorError> {
         if classes == 0 || dim == 0 {
             let why = "a mixture needs at least one class and one dimension";
             return Err(PriorError::Setting { key: "classes", value: classes.to_string(), why });
         }
         let start = starting_centers(classes, dim);
-        let mu = if learned {
-            parameters.trainable("mu", (classes, dim), start)?
-        } else {
-            parameters.fixed("mu", (classes, dim), start)?
-        };
-        let phi = parameters.trainable("phi_inter", classes, vec![0.0; classes])?;
-        Ok(Self { dim, classes, mu, phi })
+        let mu = weight(parameters, "mu", (classes, dim), start, learned.centers)?;
+        let even = vec![0.0; classes];
+        let phi = weight(parameters, "phi_inter", classes, even, learned.weights)?;
+        let covariance = Covariance::new(parameters, "log_std", (classes, dim), learned.spread)?;
+        Ok(Self { dim, classes, mu, phi, covariance })
     }
 
     /// Number C of classes.
@@ -49,6 +66,21 @@ impl GaussianMixture {
     pub fn centers(&self) -> Tensor {
         self.mu.get()
     }
+}
+
+/// A parameter that is learned or stays as it starts; a weights file has it either way.
+pub(crate) fn weight(
+    parameters: &Parameters,
+    name: &str,
+    shape: impl Into<candle_core::Shape>,
+    start: Vec<f64>,
+    learned: bool,
+) -> Result<Weight, PriorError> {
+    Ok(if learned {
+        parameters.trainable(name, shape, start)?
+    } else {
+        parameters.fixed(name, shape, start)?
+    })
 }
 
 /// Centres (C, D) at the start, row-major: blocks of `s I_C` side by side, `s = 5 / sqrt(floor(2
@@ -69,7 +101,7 @@ impl Prior for GaussianMixture {
 
     fn class_logits(&self, z: &Tensor) -> Result<Option<Tensor>, PriorError> {
         check(z, self.dim, None)?;
-        Ok(Some(gaussian_logits(z, &self.mu.get())?))
+        Ok(Some(self.covariance.logits(z, &self.mu.get())?))
     }
 
     fn log_class_weights(&self) -> Result<Option<Tensor>, PriorError> {
@@ -80,7 +112,7 @@ impl Prior for GaussianMixture {
         check(z, self.dim, None)?;
         let logits = match logits {
             Some(l) => l.clone(),
-            None => gaussian_logits(z, &self.mu.get())?,
+            None => self.covariance.logits(z, &self.mu.get())?,
         };
         let weights = log_softmax(&self.phi.get())?;
         Ok(log_sum_exp(&logits, &weights)?)
@@ -91,6 +123,7 @@ impl Prior for GaussianMixture {
         let index = Tensor::from_slice(labels, b, z.device())?;
         let mu = self.mu.get().index_select(&index, 0)?.unsqueeze(1)?;
         // A mixture of one, whose weight is 1.
-        Ok(mixture_log_density(z, &mu, &Tensor::zeros((b, 1), z.dtype(), z.device())?)?)
+        let weights = Tensor::zeros((b, 1), z.dtype(), z.device())?;
+        Ok(self.covariance.mixture(z, &mu, &weights, &index)?)
     }
 }

@@ -1,7 +1,10 @@
 //! Priors by name.
 
-use crate::{GaussianMixture, HierarchicalMixture, Prior, PriorError, SingleGaussian};
+use crate::{
+    GaussianMixture, HierarchicalMixture, Learned, Prior, PriorError, SingleGaussian, Spread,
+};
 use hgad_parameters::Parameters;
+use hgad_registry::{Options, Registry};
 
 /// Settings that priors are made from; each takes what it needs.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,24 +17,59 @@ pub struct PriorConfig {
     pub dim: usize,
     /// Centres M in a class.
     pub centers: usize,
-    /// Whether the main centres are trained.
-    pub learned: bool,
+    /// What is trained.
+    pub learned: Learned,
+    /// What only a prior of another crate knows.
+    pub options: Options,
 }
 
-type Constructor = fn(&Parameters, &PriorConfig) -> Result<Box<dyn Prior>, PriorError>;
+impl Default for PriorConfig {
+    /// The paper's, of no size yet.
+    fn default() -> Self {
+        Self {
+            kind: "hierarchical".into(),
+            classes: 0,
+            dim: 0,
+            centers: 10,
+            learned: Learned::default(),
+            options: Options::default(),
+        }
+    }
+}
+
+/// Makes a prior with parameters in the first argument.
+pub type Constructor = fn(&Parameters, &PriorConfig) -> Result<Box<dyn Prior>, PriorError>;
 
 /// One line a prior.
-const REGISTRY: &[(&str, Constructor)] = &[
-    ("single", |_, c| Ok(Box::new(SingleGaussian::new(c.dim)))),
-    ("mixture", |p, c| Ok(Box::new(GaussianMixture::new(p, c.classes, c.dim, c.learned)?))),
-    ("hierarchical", |p, c| {
-        Ok(Box::new(HierarchicalMixture::new(p, c.classes, c.dim, c.centers)?))
+static REGISTRY: Registry<Constructor> = Registry::new(&[
+    ("single", |p, c| Ok(Box::new(SingleGaussian::new(p, c.dim, own(c)?)?))),
+    ("mixture", |p, c| {
+        own(c)?;
+        Ok(Box::new(GaussianMixture::new(p, c.classes, c.dim, c.learned)?))
     }),
-];
+    ("hierarchical", |p, c| {
+        own(c)?;
+        Ok(Box::new(HierarchicalMixture::new(p, c.classes, c.dim, c.centers, c.learned)?))
+    }),
+]);
+
+/// Those above have no options; their spread.
+fn own(config: &PriorConfig) -> Result<Spread, PriorError> {
+    config.options.only(&config.kind, &[])?;
+    Ok(config.learned.spread)
+}
 
 /// The names that [`build`] knows.
-pub fn kinds() -> impl Iterator<Item = &'static str> {
-    REGISTRY.iter().map(|(name, _)| *name)
+pub fn kinds() -> Vec<String> {
+    REGISTRY.names()
+}
+
+/// Adds a prior of another crate, for [`build`] to find from then on in this process.
+///
+/// # Errors
+/// The name is taken.
+pub fn register(name: &str, constructor: Constructor) -> Result<(), PriorError> {
+    Ok(REGISTRY.register(name, constructor)?)
 }
 
 /// The prior that `config.kind` names.
@@ -39,11 +77,8 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// An unknown name; a setting that makes no prior.
 pub fn build(parameters: &Parameters, config: &PriorConfig) -> Result<Box<dyn Prior>, PriorError> {
-    match REGISTRY.iter().find(|(name, _)| *name == config.kind) {
-        Some((_, constructor)) => constructor(parameters, config),
-        None => Err(PriorError::Kind {
-            kind: config.kind.clone(),
-            known: kinds().collect::<Vec<_>>().join(", "),
-        }),
+    match REGISTRY.get(&config.kind) {
+        Some(constructor) => constructor(parameters, config),
+        None => Err(PriorError::Kind { kind: config.kind.clone(), known: kinds().join(", ") }),
     }
 }

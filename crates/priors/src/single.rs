@@ -1,18 +1,32 @@
-//! One standard Gaussian for everything: the many-to-one baseline.
+//! One Gaussian for everything: the many-to-one baseline.
 
 use crate::prior::check;
-use crate::{Prior, PriorError};
+use crate::{Covariance, Prior, PriorError, Spread};
 use candle_core::{D, Tensor};
+use hgad_parameters::{Parameters, Weight};
 
-/// N(0, I). It has no parameters and no classes.
+/// N(0, S). It has no classes.
 pub struct SingleGaussian {
     dim: usize,
+    /// Centre 0 and its covariance, where that is learned.
+    learned: Option<(Weight, Covariance)>,
 }
 
 impl SingleGaussian {
-    /// In `dim` dimensions.
-    pub fn new(dim: usize) -> Self {
-        Self { dim }
+    /// In `dim` dimensions. No parameters, or for a diagonal covariance `log_std` (1, D), started
+    /// at 0.
+    ///
+    /// # Errors
+    /// A name is taken.
+    pub fn new(parameters: &Parameters, dim: usize, spread: Spread) -> Result<Self, PriorError> {
+        let learned = match spread {
+            Spread::Identity => None,
+            Spread::Diagonal => Some((
+                parameters.fixed("mu", (1, dim), vec![0.0; dim])?,
+                Covariance::new(parameters, "log_std", (1, dim), spread)?,
+            )),
+        };
+        Ok(Self { dim, learned })
     }
 }
 
@@ -31,7 +45,10 @@ impl Prior for SingleGaussian {
 
     fn log_density(&self, z: &Tensor, _: Option<&Tensor>) -> Result<Tensor, PriorError> {
         check(z, self.dim, None)?;
-        Ok((z.sqr()?.sum(D::Minus1)? * -0.5)?)
+        match &self.learned {
+            None => Ok((z.sqr()?.sum(D::Minus1)? * -0.5)?),
+            Some((mu, covariance)) => Ok(covariance.logits(z, &mu.get())?.squeeze(D::Minus1)?),
+        }
     }
 
     fn log_density_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Tensor, PriorError> {

@@ -23,6 +23,11 @@ pub enum ScoreError {
         /// Name of the rule.
         rule: &'static str,
     },
+    /// A class is to be inferred under a prior that has none.
+    #[error(
+        "the class of an image cannot be inferred under a prior without classes; use score.class = \"given\""
+    )]
+    NoClasses,
     /// Not a number where a score is expected.
     #[error(
         "level {level} has a score that is not a number; the model has diverged or its input is not finite"
@@ -39,6 +44,9 @@ pub enum ScoreError {
         /// Those that exist.
         known: String,
     },
+    /// A name that is registered already.
+    #[error(transparent)]
+    Taken(#[from] hgad_registry::Taken),
     /// From the prior.
     #[error(transparent)]
     Prior(#[from] PriorError),

@@ -17,5 +17,5 @@ pub use error::ScoreError;
 pub use gaussian_filter::gaussian_filter;
 pub use image_score::image_score;
 pub use paper_rule::{Evidence, PaperRule};
-pub use rule::{LevelScores, MapConfig, ScoreRule, kinds, rule};
-pub use terms::{ScoreTerms, score_terms};
+pub use rule::{Constructor, LevelScores, MapConfig, ScoreRule, kinds, register, rule};
+pub use terms::{ScoreTerms, class_evidence, score_terms};

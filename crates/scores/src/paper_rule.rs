@@ -15,11 +15,13 @@ pub enum Evidence {
     Entropy,
     /// Both, multiplied: the paper's.
     Product,
+    /// Both, added: each runs from 0 to the number of levels at most.
+    Sum,
 }
 
 /// For each term v: `exp(v - max v)` a level, upsampled (bilinear, aligned corners), summed over
 /// levels; then `max - sum` over the whole set, and a Gaussian filter. The map is the product
-/// over terms (the authors' evaluation; Yao et al., ECCV 2024).
+/// over terms (the authors' evaluation; Yao et al., ECCV 2024), or their sum.
 ///
 /// Its maxima run over all images given: the rule needs the whole test set of a class at once.
 pub struct PaperRule(pub Evidence);
@@ -30,6 +32,7 @@ impl ScoreRule for PaperRule {
             Evidence::Likelihood => "likelihood",
             Evidence::Entropy => "entropy",
             Evidence::Product => "product",
+            Evidence::Sum => "sum",
         }
     }
 
@@ -48,11 +51,14 @@ impl ScoreRule for PaperRule {
         match self.0 {
             Evidence::Likelihood => term_maps(images, &likelihoods, &sizes, config),
             Evidence::Entropy => term_maps(images, &entropies.ok_or(missing)?, &sizes, config),
-            Evidence::Product => {
+            Evidence::Product | Evidence::Sum => {
                 let entropies = entropies.ok_or(missing)?;
                 let mut maps = term_maps(images, &likelihoods, &sizes, config)?;
                 let other = term_maps(images, &entropies, &sizes, config)?;
-                maps.par_iter_mut().zip(&other).for_each(|(m, o)| *m *= o);
+                let product = self.0 == Evidence::Product;
+                maps.par_iter_mut()
+                    .zip(&other)
+                    .for_each(|(m, o)| *m = if product { *m * o } else { *m + o });
                 Ok(maps)
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::ScoreError;
 use crate::paper_rule::{Evidence, PaperRule};
+use hgad_registry::Registry;
 
 /// Score terms of one feature level for some images of one class, positions row-major.
 #[derive(Clone, Debug, Default)]
@@ -50,18 +51,28 @@ pub trait ScoreRule: Send + Sync {
     ) -> Result<Vec<f32>, ScoreError>;
 }
 
-type Constructor = fn() -> Box<dyn ScoreRule>;
+/// Makes a rule.
+pub type Constructor = fn() -> Box<dyn ScoreRule>;
 
 /// One line a rule.
-const REGISTRY: &[(&str, Constructor)] = &[
+static REGISTRY: Registry<Constructor> = Registry::new(&[
     ("product", || Box::new(PaperRule(Evidence::Product))),
+    ("sum", || Box::new(PaperRule(Evidence::Sum))),
     ("likelihood", || Box::new(PaperRule(Evidence::Likelihood))),
     ("entropy", || Box::new(PaperRule(Evidence::Entropy))),
-];
+]);
 
 /// The names that [`rule`] knows.
-pub fn kinds() -> impl Iterator<Item = &'static str> {
-    REGISTRY.iter().map(|(name, _)| *name)
+pub fn kinds() -> Vec<String> {
+    REGISTRY.names()
+}
+
+/// Adds a rule of another crate, for [`rule`] to find from then on in this process.
+///
+/// # Errors
+/// The name is taken.
+pub fn register(name: &str, constructor: Constructor) -> Result<(), ScoreError> {
+    Ok(REGISTRY.register(name, constructor)?)
 }
 
 /// The rule of that name.
@@ -69,11 +80,8 @@ pub fn kinds() -> impl Iterator<Item = &'static str> {
 /// # Errors
 /// An unknown name.
 pub fn rule(kind: &str) -> Result<Box<dyn ScoreRule>, ScoreError> {
-    match REGISTRY.iter().find(|(name, _)| *name == kind) {
-        Some((_, make)) => Ok(make()),
-        None => Err(ScoreError::Kind {
-            kind: kind.into(),
-            known: kinds().collect::<Vec<_>>().join(", "),
-        }),
+    match REGISTRY.get(kind) {
+        Some(make) => Ok(make()),
+        None => Err(ScoreError::Kind { kind: kind.into(), known: kinds().join(", ") }),
     }
 }

@@ -32,3 +32,23 @@ pub fn score_terms(
     };
     Ok(ScoreTerms { likelihood, neg_entropy })
 }
+
+/// How much the vectors of each image speak for each class, (B, C): the sum over positions of
+/// `ln p(z given k)` in nats, from latents `z` (B, P, D) of one level. Summed over levels and with
+/// `ln p_k` added it is the logarithm of the class posterior of the image, up to a constant,
+/// positions and levels taken as independent. The log-determinant is the same for all classes and
+/// left out.
+///
+/// # Errors
+/// Shapes that do not fit the prior; a prior without classes.
+pub fn class_evidence(prior: &dyn Prior, z: &Tensor) -> Result<Tensor, ScoreError> {
+    let classes = match prior.log_class_weights()? {
+        Some(weights) => weights.dim(0)? as u32,
+        None => return Err(ScoreError::NoClasses),
+    };
+    let images = z.dim(0)?;
+    // The class's own density, as the scores use it, centre by centre.
+    let of = |k: u32| prior.log_density_of_class(z, &vec![k; images])?.sum(1).map_err(Into::into);
+    let all = (0..classes).map(of).collect::<Result<Vec<_>, ScoreError>>()?;
+    Ok(Tensor::stack(&all, 1)?)
+}

@@ -48,6 +48,15 @@ fn maps_and_image_scores() {
 }
 
 #[test]
+fn a_sum_is_of_the_maps_of_its_terms() {
+    let t = fixture();
+    let config = MapConfig { size: 64, sigma: 4.0 };
+    let maps = rule("sum").unwrap().maps(5, &levels(&t), &config).unwrap();
+    let expected = (&t["map_likelihood"] + &t["map_entropy"]).unwrap();
+    assert!(worst(&maps, &values(&expected)) < 1e-5);
+}
+
+#[test]
 fn filter_and_upsampling() {
     let t = fixture();
     let filtered = gaussian_filter(&values(&t["gauss_in"]), 33, 40, 4.0);

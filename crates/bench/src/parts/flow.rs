@@ -72,7 +72,7 @@ fn step(shape: LevelShape, classes: usize, setup: &Setup) -> Result<f64, BenchEr
     let level = &model.levels[0];
     let features = features(shape);
     let labels: Vec<u32> = (0..IMAGES).map(|i| (i % classes) as u32).collect();
-    let loss = StagedLoss::hgad(&LossConfig::default(), level.prior.as_ref())?;
+    let loss = StagedLoss::new(&LossConfig::default(), level.prior.as_ref())?;
     let mut adam =
         Adam::new(level.flow_parameters.trainable_vars(), level.prior_parameters.trainable_vars());
     let trainer = level.flow.trainer(level.position.as_ref());

@@ -34,6 +34,9 @@ pub fn run(a: ExperimentArguments, terminal: &Terminal) -> Outcome {
         text(best.mean.image_auroc),
         text(best.mean.pixel_auroc)
     );
+    if let Some(share) = results.class_accuracy {
+        println!("class inferred rightly: {:.1} % of the test images", 100.0 * share);
+    }
     let s = &results.seconds;
     println!(
         "seconds: features {:.1}, training {:.1}, evaluation {:.1}, maps {:.1}, total {:.1}",

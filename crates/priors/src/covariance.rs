@@ -1,0 +1,115 @@
+//! Covariances of Gaussians: the identity, or a learned diagonal.
+
+use crate::PriorError;
+use candle_core::{D, Result, Tensor};
+use hgad_kernels::{gaussian_logits, mixture_log_density};
+use hgad_parameters::{Parameters, Weight};
+
+/// How the Gaussians of a prior spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Spread {
+    /// Unit covariance: the paper's.
+    #[default]
+    Identity,
+    /// A learned variance for each dimension of each Gaussian.
+    Diagonal,
+}
+
+/// The names of [`Spread`].
+pub const COVARIANCES: [&str; 2] = ["identity", "diagonal"];
+
+impl Spread {
+    /// The spread of that name.
+    ///
+    /// # Errors
+    /// An unknown name.
+    pub fn named(name: &str) -> std::result::Result<Self, PriorError> {
+        match name {
+            "identity" => Ok(Self::Identity),
+            "diagonal" => Ok(Self::Diagonal),
+            _ => Err(PriorError::Setting {
+                key: "covariance",
+                value: name.into(),
+                why: "expected identity or diagonal",
+            }),
+        }
+    }
+}
+
+/// The covariances of some Gaussians: `None` for unit ones, else the logarithms of the standard
+/// deviations, shaped as their centres.
+#[derive(Clone)]
+pub struct Covariance(Option<Weight>);
+
+impl Covariance {
+    /// Of Gaussians whose centres have `shape`; learned ones are the parameter `name`, started at
+    /// 0, which is the identity.
+    ///
+    /// # Errors
+    /// The name is taken.
+    pub fn new(
+        parameters: &Parameters,
+        name: &str,
+        shape: impl Into<candle_core::Shape>,
+        spread: Spread,
+    ) -> std::result::Result<Self, PriorError> {
+        let shape = shape.into();
+        let start = vec![0.0; shape.elem_count()];
+        Ok(Self(match spread {
+            Spread::Identity => None,
+            Spread::Diagonal => Some(parameters.trainable(name, shape, start)?),
+        }))
+    }
+
+    /// `-½ |(z - c_k) / σ_k|² - sum ln σ_k`, (B, P, K): `z` (B, P, D), `centers` (K, D).
+    ///
+    /// # Errors
+    /// From candle.
+    pub fn logits(&self, z: &Tensor, centers: &Tensor) -> Result<Tensor> {
+        match &self.0 {
+            None => gaussian_logits(z, centers),
+            Some(log_std) => diagonal_logits(z, centers, &log_std.get()),
+        }
+    }
+
+    /// `logsumexp_k` of the logits and `log_weights` (B, K) of a mixture an image, (B, P): `z`
+    /// (B, P, D), `centers` (B, K, D). `classes` (B) picks each image's deviations, which are
+    /// shaped (C, K, D), or (C, D) where K is 1.
+    ///
+    /// # Errors
+    /// From candle.
+    pub fn mixture(
+        &self,
+        z: &Tensor,
+        centers: &Tensor,
+        log_weights: &Tensor,
+        classes: &Tensor,
+    ) -> Result<Tensor> {
+        let Some(log_std) = &self.0 else {
+            return mixture_log_density(z, centers, log_weights);
+        };
+        let log_std = log_std.get().index_select(classes, 0)?.reshape(centers.shape())?;
+        let logits = diagonal_logits(z, centers, &log_std)?;
+        logits.broadcast_add(&log_weights.unsqueeze(1)?)?.log_sum_exp(D::Minus1)
+    }
+}
+
+/// The squares are expanded, so that matrix products make them and nothing of size P x K x D is
+/// ever made. `centers` and `log_std` (K, D) or (B, K, D).
+fn diagonal_logits(z: &Tensor, centers: &Tensor, log_std: &Tensor) -> Result<Tensor> {
+    let precision = (log_std * -2.0)?.exp()?;
+    let weighted = (centers * &precision)?;
+    let product = |z: &Tensor, w: &Tensor| match w.rank() {
+        // One product for all images, where they have the same centres.
+        2 => {
+            let (b, p, d) = z.dims3()?;
+            z.reshape((b * p, d))?.matmul(&w.t()?)?.reshape((b, p, w.dim(0)?))
+        }
+        _ => z.contiguous()?.matmul(&w.transpose(1, 2)?.contiguous()?),
+    };
+    let squares = product(&z.sqr()?, &precision)?;
+    let dots = product(z, &weighted)?;
+    let constant = ((weighted * centers)?.sum(D::Minus1)? * 0.5)?.add(&log_std.sum(D::Minus1)?)?;
+    let constant = constant.unsqueeze(constant.rank() - 1)?;
+    (dots - (squares * 0.5)?)?.broadcast_sub(&constant)
+}
