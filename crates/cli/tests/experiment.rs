@@ -126,16 +126,28 @@ fn every_prior_and_kind_of_flow_runs() {
         "score.rule=entropy",
         "cache.dtype=f16",
         "prior.learned=false",
+        "prior.covariance=diagonal",
+        "prior.weights=uniform",
+        "score.rule=sum",
+        "score.class=inferred",
+        "loss.entropy=[1, 0]",
+        "backbone.taps=[4, 8]",
     ] {
         let mut with = settings.clone();
         with.push(change);
         succeed(place.experiment("demo", &with, &[]));
     }
-    let (code, printed) = common::fail(place.experiment(
-        "demo",
-        &[&settings[..], &["prior.kind=single", "score.rule=product"]].concat(),
-        &[],
-    ));
-    assert_eq!(code, 2);
-    assert!(printed.contains("class posterior"), "{printed}");
+    for (wrong, word) in [
+        ("score.rule=product", "class posterior"),
+        ("score.class=inferred", "without classes"),
+        ("prior.options={ degrees = 3 }", "degrees"),
+        ("loss.more={ energy = 1.0 }", "energy"),
+        ("prior.covariance=full", "diagonal"),
+    ] {
+        let settings = [&settings[..], &["prior.kind=single", wrong]].concat();
+        let (code, printed) = common::fail(place.experiment("demo", &settings, &[]));
+        assert_eq!(code, 2);
+        assert!(printed.contains(word), "{printed}");
+        assert!(!printed.contains("pass 1/"), "refused before training:\n{printed}");
+    }
 }

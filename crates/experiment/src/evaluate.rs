@@ -9,7 +9,7 @@ use crate::results::{Evaluation, Metrics};
 use candle_core::Device;
 use hgad_datasets::Dataset;
 use hgad_metrics::{MetricError, aupro, binary_metrics};
-use hgad_scores::{MapConfig, ScoreRule, image_score};
+use hgad_scores::{MapConfig, ScoreError, ScoreRule, image_score};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -68,7 +68,7 @@ impl ClassMaps<'_> {
 /// under a prior without classes.
 ///
 /// # Errors
-/// An unknown name.
+/// An unknown name; a rule, or a class to be inferred, that the prior cannot serve.
 pub fn score_rule(config: &Config, model: &Model) -> Result<Box<dyn ScoreRule>, ExperimentError> {
     let has_classes = match model.levels.first() {
         Some(level) => level.prior.log_class_weights()?.is_some(),
@@ -79,7 +79,14 @@ pub fn score_rule(config: &Config, model: &Model) -> Result<Box<dyn ScoreRule>, 
         "" => "likelihood",
         name => name,
     };
-    Ok(hgad_scores::rule(name)?)
+    let rule = hgad_scores::rule(name)?;
+    if rule.needs_classes() && !has_classes {
+        return Err(ScoreError::NoEntropy { rule: rule.name() }.into());
+    }
+    if config.score.class == "inferred" && !has_classes {
+        return Err(ScoreError::NoClasses.into());
+    }
+    Ok(rule)
 }
 
 /// Maps of all test images, class by class, each given to `each` and dropped.

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::data;
 use crate::device;
 use crate::error::ExperimentError;
-use crate::evaluate::{Truth, class_maps, evaluate};
+use crate::evaluate::{Truth, class_maps, evaluate, score_rule};
 use crate::features::{self, Features};
 use crate::heat_maps::HeatMaps;
 use crate::image_scores::ImageScores;
@@ -73,6 +73,8 @@ pub fn run(
     let truth = Truth::load(&features, data.dataset.as_ref(), config.data.mask_size)?;
     let classes = data.dataset.classes();
     let model = Model::new(config, features.shapes(), classes, &device)?;
+    // A score that the prior cannot serve is refused before hours of training.
+    score_rule(config, &model)?;
     let parameters = model.parameter_count();
     let mut trainer = Trainer::new(config, model, &features)?;
     // The folder is made only now, so that what could be refused before has left nothing behind.

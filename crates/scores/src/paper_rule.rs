@@ -36,6 +36,10 @@ impl ScoreRule for PaperRule {
         }
     }
 
+    fn needs_classes(&self) -> bool {
+        self.0 != Evidence::Likelihood
+    }
+
     fn maps(
         &self,
         images: usize,

@@ -38,6 +38,11 @@ pub trait ScoreRule: Send + Sync {
     /// Its name in configurations.
     fn name(&self) -> &'static str;
 
+    /// Whether it needs a class posterior, and so a prior with classes.
+    fn needs_classes(&self) -> bool {
+        false
+    }
+
     /// Maps of `images` images of one class from the levels of their score terms.
     ///
     /// # Errors
