@@ -31,12 +31,12 @@ pub enum BackboneError {
         /// Strides there are.
         known: Vec<usize>,
     },
-    /// A name that is taken.
-    #[error("a backbone `{kind}` exists already; register yours under another name")]
-    Registered {
-        /// The name.
-        kind: String,
-    },
+    /// A name that is registered already.
+    #[error(transparent)]
+    Taken(#[from] hgad_registry::Taken),
+    /// An option of a backbone that cannot be used.
+    #[error(transparent)]
+    Option(#[from] hgad_registry::OptionError),
     /// A weights file lacks a tensor, or has it in another shape.
     #[error(transparent)]
     Weight(#[from] Box<WeightMismatch>),

@@ -4,8 +4,8 @@ use crate::efficientnet::{efficientnet, lite0, mobilenetv2};
 use crate::resnet::resnet;
 use crate::scattering::Scattering;
 use crate::{Backbone, BackboneError, WeightSource, WeightsFile, hub};
+use hgad_registry::{Options, Registry};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
 
 /// What a backbone is made from.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,22 +18,33 @@ pub struct BackboneSpec {
     pub taps: Vec<usize>,
     /// Whether the hub may be asked for weights that are not in its cache.
     pub download: bool,
+    /// What only a backbone of another crate knows.
+    pub options: Options,
 }
 
 impl Default for BackboneSpec {
     /// The paper's.
     fn default() -> Self {
-        Self { kind: "tf_efficientnet_b6".into(), weights: None, taps: vec![16], download: true }
+        Self {
+            kind: "tf_efficientnet_b6".into(),
+            weights: None,
+            taps: vec![16],
+            download: true,
+            options: Options::default(),
+        }
     }
 }
 
 type Built = Result<Box<dyn Backbone>, BackboneError>;
 
+#[derive(Clone, Copy)]
 enum Entry {
     /// A network with weights: repository on the hub, constructor.
     Network(&'static str, fn(&str, &[usize], &dyn WeightSource) -> Built),
     /// A fixed bank without.
     Bank(fn(&str, &[usize]) -> Built),
+    /// One of another crate.
+    Added(Constructor),
 }
 
 macro_rules! network {
@@ -45,7 +56,7 @@ macro_rules! network {
 }
 
 /// One line a backbone.
-const REGISTRY: &[(&str, Entry)] = &[
+static REGISTRY: Registry<Entry> = Registry::new(&[
     ("tf_efficientnet_b0", network!("timm/tf_efficientnet_b0.ns_jft_in1k", efficientnet(0))),
     ("tf_efficientnet_b1", network!("timm/tf_efficientnet_b1.ns_jft_in1k", efficientnet(1))),
     ("tf_efficientnet_b2", network!("timm/tf_efficientnet_b2.ns_jft_in1k", efficientnet(2))),
@@ -64,50 +75,33 @@ const REGISTRY: &[(&str, Entry)] = &[
         network!("timm/wide_resnet50_2.racm_in1k", resnet([3, 4, 6]).bottleneck(2)),
     ),
     ("scattering", Entry::Bank(|kind, taps| Ok(Box::new(Scattering::new(kind, taps)?)))),
-];
+]);
 
 /// Makes a backbone that another crate brings.
-pub type Constructor = Arc<dyn Fn(&BackboneSpec) -> Built + Send + Sync>;
-
-static ADDED: RwLock<Vec<(String, Constructor)>> = RwLock::new(Vec::new());
+pub type Constructor = fn(&BackboneSpec) -> Built;
 
 /// Adds a backbone of another crate, for [`build`] to find from then on in this process.
 ///
 /// # Errors
 /// A name that is taken.
-pub fn register(
-    name: &str,
-    constructor: impl Fn(&BackboneSpec) -> Built + Send + Sync + 'static,
-) -> Result<(), BackboneError> {
-    let mut added = ADDED.write().unwrap_or_else(PoisonError::into_inner);
-    if REGISTRY.iter().any(|(n, _)| *n == name) || added.iter().any(|(n, _)| n == name) {
-        return Err(BackboneError::Registered { kind: name.into() });
-    }
-    added.push((name.into(), Arc::new(constructor)));
-    Ok(())
-}
-
-fn added(kind: &str) -> Option<Constructor> {
-    let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
-    added.iter().find(|(name, _)| name == kind).map(|(_, constructor)| constructor.clone())
+pub fn register(name: &str, constructor: Constructor) -> Result<(), BackboneError> {
+    Ok(REGISTRY.register(name, Entry::Added(constructor))?)
 }
 
 /// A line on each backbone: its name, and where its weights come from.
 pub fn known() -> Vec<String> {
-    let own = REGISTRY.iter().map(|(name, entry)| match entry {
+    let line = |(name, entry): (String, Entry)| match entry {
         Entry::Network(repository, _) => format!("{name:<24} weights: {repository} on the hub"),
         Entry::Bank(_) => format!("{name:<24} a fixed filter bank, no weights"),
-    });
-    let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
-    own.chain(added.iter().map(|(name, _)| format!("{name:<24} registered by the program")))
-        .collect()
+        Entry::Added(_) => format!("{name:<24} registered by the program"),
+    };
+    REGISTRY.all().into_iter().map(line).collect()
 }
 
-fn find(kind: &str) -> Result<&'static Entry, BackboneError> {
-    REGISTRY.iter().find(|(name, _)| *name == kind).map(|(_, entry)| entry).ok_or_else(|| {
-        let added = ADDED.read().unwrap_or_else(PoisonError::into_inner);
-        let names = REGISTRY.iter().map(|(n, _)| *n).chain(added.iter().map(|(n, _)| n.as_str()));
-        BackboneError::Kind { kind: kind.into(), known: names.collect::<Vec<_>>().join(", ") }
+fn find(kind: &str) -> Result<Entry, BackboneError> {
+    REGISTRY.get(kind).ok_or_else(|| BackboneError::Kind {
+        kind: kind.into(),
+        known: REGISTRY.names().join(", "),
     })
 }
 
@@ -116,10 +110,12 @@ fn find(kind: &str) -> Result<&'static Entry, BackboneError> {
 /// # Errors
 /// An unknown name or stride; weights that cannot be had or do not fit.
 pub fn build(spec: &BackboneSpec) -> Built {
-    if let Some(constructor) = added(&spec.kind) {
-        return constructor(spec);
+    let entry = find(&spec.kind)?;
+    if !matches!(entry, Entry::Added(_)) {
+        spec.options.only(&spec.kind, &[])?;
     }
-    match find(&spec.kind)? {
+    match entry {
+        Entry::Added(constructor) => constructor(spec),
         Entry::Bank(_) if spec.weights.is_some() => Err(no_weights(&spec.kind)),
         Entry::Bank(constructor) => constructor(&spec.kind, &spec.taps),
         Entry::Network(repository, constructor) => {
@@ -135,11 +131,11 @@ pub fn build(spec: &BackboneSpec) -> Built {
 /// The network `kind` with weights from `source`.
 ///
 /// # Errors
-/// As [`build`]; a bank, which takes no weights.
+/// As [`build`]; one that takes no weights.
 pub fn build_from(kind: &str, taps: &[usize], source: &dyn WeightSource) -> Built {
     match find(kind)? {
         Entry::Network(_, constructor) => constructor(kind, taps, source),
-        Entry::Bank(_) => Err(no_weights(kind)),
+        Entry::Bank(_) | Entry::Added(_) => Err(no_weights(kind)),
     }
 }
 

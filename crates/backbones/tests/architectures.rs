@@ -156,8 +156,11 @@ fn another_crate_can_bring_a_backbone() {
             "grey".into()
         }
     }
-    let level = Level { name: "mean".into(), channels: 1, stride: 1 };
-    register("grey", move |_| Ok(Box::new(Grey(vec![level.clone()])))).unwrap();
+    register("grey", |_| {
+        let level = Level { name: "mean".into(), channels: 1, stride: 1 };
+        Ok(Box::new(Grey(vec![level])))
+    })
+    .unwrap();
     let spec = BackboneSpec { kind: "grey".into(), ..Default::default() };
     assert_eq!(build(&spec).unwrap().levels()[0].channels, 1);
     assert!(known().iter().any(|line| line.starts_with("grey")));

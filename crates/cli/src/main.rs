@@ -1,42 +1,8 @@
 //! The program `hgad`: unified visual anomaly detection.
 
-mod arguments;
-mod commands;
-mod failure;
-mod terminal;
-
-use arguments::{Arguments, Command};
-use clap::Parser;
-use std::process::ExitCode;
-
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    terminal::logging(arguments.quiet);
-    if let Some(threads) = arguments.threads {
-        // Fails only where a pool is already running, and none is yet.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
-    }
-    let terminal = terminal::Terminal::new(arguments.quiet);
-    let outcome = match arguments.command {
-        Command::Experiment(a) => commands::experiment::run(a, &terminal),
-        Command::Ablation(a) => commands::ablation::run(a, &terminal),
-        Command::Evaluate(a) => commands::evaluate::run(a, &terminal),
-        Command::Experiments => commands::experiments::run(),
-        Command::Config(a) => commands::config::run(a),
-        Command::Datasets(a) => commands::datasets::run(a),
-        Command::Backbones => commands::backbones::run(),
-        Command::Cache(a) => commands::cache::run(a),
-        Command::Bench(a) => commands::bench::run(a, &terminal),
-    };
-    match outcome {
-        Ok(code) => code,
-        Err(error) => {
-            terminal.clear();
-            eprintln!("error: {}", terminal::chain(&error));
-            ExitCode::from(if error.is_users() { 2 } else { 1 })
-        }
-    }
+fn main() -> std::process::ExitCode {
+    hgad::main()
 }

@@ -143,6 +143,8 @@ pub struct BackboneConfig {
     pub taps: Vec<usize>,
     /// Levels of the image pyramid: the image at full size, half, a quarter, ...
     pub pyramid: usize,
+    /// Settings of a backbone that another crate registered.
+    pub options: Table,
 }
 
 impl Default for BackboneConfig {
@@ -152,6 +154,7 @@ impl Default for BackboneConfig {
             weights: PathBuf::new(),
             taps: vec![16],
             pyramid: 3,
+            options: Table::new(),
         }
     }
 }

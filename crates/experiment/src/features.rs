@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::data::Data;
 use crate::error::ExperimentError;
 use crate::model::LevelShape;
+use crate::options::options;
 use crate::progress::{Event, Observer};
 use candle_core::{Device, Tensor};
 use hgad_backbones::{Backbone, BackboneSpec, extract_pyramid, map_sizes};
@@ -77,6 +78,7 @@ pub fn prepare(
         kind: config.backbone.kind.clone(),
         weights: Some(config.backbone.weights.clone()).filter(|w| !w.as_os_str().is_empty()),
         taps: config.backbone.taps.clone(),
+        options: options(&config.backbone.options),
         ..Default::default()
     })?;
     let normalization = backbone.normalization();

@@ -26,7 +26,7 @@ impl FrozenStack {
         Self { size, weights: packed.collect(), condition }
     }
 
-    /// As [`StackWorkspace::forward`].
+    /// As [`crate::StackWorkspace::forward`].
     pub fn forward(&self, maps: &[&[f32]], (first, count): (usize, usize)) -> (Vec<f32>, Vec<f32>) {
         let (size, images) = (self.size, maps.len());
         let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());

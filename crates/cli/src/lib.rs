@@ -1,0 +1,49 @@
+//! The program `hgad` as a library: a crate that registers pieces of its own before it calls
+//! [`main`] has the whole program with them.
+//!
+//! ```no_run
+//! fn main() -> std::process::ExitCode {
+//!     // hgad_priors::register("mine", ...), hgad_backbones::register("mine", ...), then
+//!     hgad::main()
+//! }
+//! ```
+
+mod arguments;
+mod commands;
+mod failure;
+mod terminal;
+
+use arguments::{Arguments, Command};
+use clap::Parser;
+use std::process::ExitCode;
+
+/// Does what the command line asks and gives the exit code: 0, 2 for what the user can mend, 1 for
+/// failures.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    terminal::logging(arguments.quiet);
+    if let Some(threads) = arguments.threads {
+        // Fails only where a pool is already running, and none is yet.
+        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+    }
+    let terminal = terminal::Terminal::new(arguments.quiet);
+    let outcome = match arguments.command {
+        Command::Experiment(a) => commands::experiment::run(a, &terminal),
+        Command::Ablation(a) => commands::ablation::run(a, &terminal),
+        Command::Evaluate(a) => commands::evaluate::run(a, &terminal),
+        Command::Experiments => commands::experiments::run(),
+        Command::Config(a) => commands::config::run(a),
+        Command::Datasets(a) => commands::datasets::run(a),
+        Command::Backbones => commands::backbones::run(),
+        Command::Cache(a) => commands::cache::run(a),
+        Command::Bench(a) => commands::bench::run(a, &terminal),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            terminal.clear();
+            eprintln!("error: {}", terminal::chain(&error));
+            ExitCode::from(if error.is_users() { 2 } else { 1 })
+        }
+    }
+}
