@@ -35,7 +35,7 @@ pub enum Command {
     Evaluate(EvaluateArguments),
     /// Lists the experiments and ablations that come with the program.
     Experiments,
-    /// Prints the resolved configuration of an experiment, every key with its value.
+    /// Prints the resolved configuration of an experiment, or what can be set at all.
     Config(ConfigArguments),
     /// Lists data sets, or checks one against what it should hold.
     Datasets(DatasetsArguments),
@@ -127,7 +127,14 @@ pub struct EvaluateArguments {
 #[derive(Debug, Args)]
 pub struct ConfigArguments {
     /// As for `experiment`.
-    pub name: String,
+    #[arg(required_unless_present_any = ["reference", "schema"])]
+    pub name: Option<String>,
+    /// Prints every setting with its default and what it means, as Markdown.
+    #[arg(long, conflicts_with = "name")]
+    pub reference: bool,
+    /// Prints the JSON Schema of an experiment's file, for editors.
+    #[arg(long, conflicts_with_all = ["name", "reference"])]
+    pub schema: bool,
     /// As for `experiment`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,

@@ -1,12 +1,13 @@
 //! What an experiment is made of: every setting, with its default.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use toml::Table;
 
 /// An experiment. Every key has a default; unknown keys are refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Name of the experiment; its runs are in `run.dir/NAME`.
@@ -65,7 +66,7 @@ impl Default for Config {
 }
 
 /// `[run]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
     /// Folder of all runs; a run is `run.dir/NAME/ID`.
@@ -79,7 +80,7 @@ impl Default for RunConfig {
 }
 
 /// `[data]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// A data set that `hgad datasets list` knows, or the path of a descriptor file (.toml).
@@ -110,7 +111,7 @@ impl Default for DataConfig {
 }
 
 /// `[data.synthetic]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyntheticConfig {
     /// Side of the images in pixels.
@@ -132,7 +133,7 @@ impl Default for SyntheticConfig {
 }
 
 /// `[backbone]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackboneConfig {
     /// A name that `hgad backbones` lists.
@@ -144,6 +145,7 @@ pub struct BackboneConfig {
     /// Levels of the image pyramid: the image at full size, half, a quarter, ...
     pub pyramid: usize,
     /// Settings of a backbone that another crate registered.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub options: Table,
 }
 
@@ -160,7 +162,7 @@ impl Default for BackboneConfig {
 }
 
 /// `[cache]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
     /// Folder. Empty: the environment's HGAD_CACHE, else `hgad/features` in the user's cache folder.
@@ -176,7 +178,7 @@ impl Default for CacheConfig {
 }
 
 /// `[flow]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlowConfig {
     /// Coupling blocks in a row.
@@ -196,7 +198,7 @@ impl Default for FlowConfig {
 }
 
 /// `[prior]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PriorConfig {
     /// `single`, `mixture` or `hierarchical`.
@@ -210,6 +212,7 @@ pub struct PriorConfig {
     /// Whether the weights of classes and of the centres in a class are `learned` or `uniform`.
     pub weights: String,
     /// Settings of a prior that another crate registered.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub options: Table,
 }
 
@@ -229,7 +232,7 @@ impl Default for PriorConfig {
 /// `[loss]`: weights of the terms. A number is the weight in the stages in which the paper has the
 /// term, a pair `[first, second]` the weight in each stage; 0 leaves a term out, and so does a
 /// prior that cannot serve it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossConfig {
     /// λ1, of the likelihood under the inter-class mixture; both stages.
@@ -251,7 +254,7 @@ pub struct LossConfig {
 }
 
 /// The weight of a loss term: in the stages in which it counts by itself, or in each of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum TermWeight {
     /// One number.
@@ -277,7 +280,7 @@ impl Default for LossConfig {
 }
 
 /// `[train]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Epochs, the unit of the schedule.
@@ -327,7 +330,7 @@ impl Default for TrainConfig {
 }
 
 /// `[score]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScoreConfig {
     /// `product` (the paper's) or `sum` of likelihood and entropy, `likelihood` or `entropy` alone;
@@ -347,7 +350,7 @@ impl Default for ScoreConfig {
 }
 
 /// `[eval]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalConfig {
     /// Passes between evaluations on the test set; 0 evaluates after the last pass only.
@@ -363,7 +366,7 @@ impl Default for EvalConfig {
 }
 
 /// `[maps]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MapsConfig {
     /// Pictures of test images with mask and heat map a class; 0 for none.
