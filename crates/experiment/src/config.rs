@@ -181,19 +181,49 @@ impl Default for CacheConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlowConfig {
+    /// `coupling` (the paper's), `nice`, `realnvp`, `glow`, `spline`, `fastflow`, or one that another
+    /// crate registered.
+    pub kind: String,
     /// Coupling blocks in a row.
     pub blocks: usize,
     /// Channels of the position code the flow is conditioned on, a multiple of 4; 0 for none.
     pub condition: usize,
-    /// Bound of a coupling's log-scale.
+    /// Bound of an affine coupling's log-scale.
     pub clamp: f64,
     /// Width of a subnet's hidden layer in multiples of its input.
     pub hidden_factor: usize,
+    /// What mixes the channels between blocks: `soft`, a fixed rotation; `hard`, a fixed permutation;
+    /// `householder`, a rotation with learned reflections; `lu`, a learned matrix. Empty: what the
+    /// kind has by itself, `soft` for coupling, `lu` for glow and spline, `hard` for the others.
+    pub permutation: String,
+    /// Learned reflections of a `householder` permutation.
+    pub reflections: usize,
+    /// Where the normalizations of glow and spline start: at `data`, the mean and deviation of the
+    /// first batch, or as the `identity`.
+    pub actnorm: String,
+    /// Bins of a spline, 2 to 256.
+    pub bins: usize,
+    /// A spline leaves values beyond this as they are.
+    pub tail_bound: f64,
+    /// Settings of a flow that another crate registered.
+    pub options: Table,
 }
 
 impl Default for FlowConfig {
     fn default() -> Self {
-        Self { blocks: 12, condition: 256, clamp: 1.9, hidden_factor: 2 }
+        Self {
+            kind: "coupling".into(),
+            blocks: 12,
+            condition: 256,
+            clamp: 1.9,
+            hidden_factor: 2,
+            permutation: String::new(),
+            reflections: 8,
+            actnorm: "data".into(),
+            bins: 8,
+            tail_bound: 3.0,
+            options: Table::new(),
+        }
     }
 }
 
@@ -301,7 +331,8 @@ pub struct TrainConfig {
     pub epsilon: f64,
     /// L2 penalty on the flow's parameters, in the gradient; the prior's have none.
     pub decay: f64,
-    /// Feature vectors that go through a level at once; bounds memory, changes no result beyond rounding.
+    /// Feature vectors that go through a level at once; bounds memory, changes no result beyond
+    /// rounding. A flow over whole maps (fastflow) gets at least one map.
     pub chunk: usize,
     /// Matrix products on a CUDA device: `f32`, or `tf32`, faster and rounded to 10 bits of mantissa
     /// before they are multiplied. Other devices always use `f32`.
