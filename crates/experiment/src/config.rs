@@ -140,8 +140,12 @@ pub struct BackboneConfig {
     pub kind: String,
     /// Weights file (safetensors, timm's names). Empty: from the Hugging Face hub, cached.
     pub weights: PathBuf,
-    /// Strides of the feature maps taken from one pass.
+    /// Strides of the feature maps taken from one pass. A vision transformer has one stride: leave
+    /// it out there.
     pub taps: Vec<usize>,
+    /// Blocks of a vision transformer whose outputs are the feature maps, from 0: `[5, 8, 11]`.
+    /// Empty: the last block, and for every other backbone.
+    pub blocks: Vec<usize>,
     /// Levels of the image pyramid: the image at full size, half, a quarter, ...
     pub pyramid: usize,
     /// Settings of a backbone that another crate registered.
@@ -155,6 +159,7 @@ impl Default for BackboneConfig {
             kind: "tf_efficientnet_b6".into(),
             weights: PathBuf::new(),
             taps: vec![16],
+            blocks: vec![],
             pyramid: 3,
             options: Table::new(),
         }

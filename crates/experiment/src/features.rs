@@ -78,6 +78,7 @@ pub fn prepare(
         kind: config.backbone.kind.clone(),
         weights: Some(config.backbone.weights.clone()).filter(|w| !w.as_os_str().is_empty()),
         taps: config.backbone.taps.clone(),
+        blocks: config.backbone.blocks.clone(),
         options: options(&config.backbone.options),
         ..Default::default()
     })?;

@@ -5,8 +5,8 @@
 //! runs a whole stack of them tile by tile, which is how a flow is trained on the CPU. So are those
 //! of a prior and its losses ([`gaussian_logits()`], [`mixture_log_density()`], [`log_sum_exp()`],
 //! [`cross_entropy()`], [`softmax_entropy()`]). The operations of a frozen feature extractor
-//! ([`Conv2d`], [`max_pool`], [`squeeze_excite`], [`resize_bilinear`]) have none and work on
-//! channels-last tensors `(B, H, W, C)`.
+//! ([`Conv2d`], [`max_pool`], [`squeeze_excite`], [`resize_bilinear`]; [`attention()`] and
+//! [`layer_norm()`] of a transformer) have none and work on channels-last tensors `(B, H, W, C)`.
 //!
 //! Each has two paths: a fused one for `f32` on the CPU, vectorised for what the processor has
 //! (see [`isa_name`]) and split over rayon's threads, and a composition of candle's own
@@ -18,6 +18,7 @@
 
 mod activation;
 mod adam;
+mod attention;
 mod conv;
 mod coupling;
 mod coupling_stack;
@@ -30,6 +31,7 @@ mod frozen_stack;
 mod im2col;
 mod inverted_residual;
 mod isa;
+mod layer_norm;
 mod linear;
 mod math;
 mod matrix;
@@ -52,6 +54,7 @@ mod winograd;
 
 pub use activation::Activation;
 pub use adam::{AdamConfig, adam_step};
+pub use attention::attention;
 pub use conv::{Conv2d, Conv2dConfig, Padding};
 pub use coupling::{affine_coupling, coupling_log_det};
 pub use coupling_stack::{BlockWeights, StackSize};
@@ -59,6 +62,7 @@ pub use depthwise_op::depthwise_conv2d;
 pub use frozen_stack::FrozenStack;
 pub use inverted_residual::InvertedResidual;
 pub use isa::isa_name;
+pub use layer_norm::layer_norm;
 pub use linear::{Rectifier, linear};
 pub use mixture::{gaussian_logits, mixture_log_density};
 pub use pool::{global_mean, max_pool};
