@@ -211,6 +211,7 @@ pub struct FlowConfig {
     /// A spline leaves values beyond this as they are.
     pub tail_bound: f64,
     /// Settings of a flow that another crate registered.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub options: Table,
 }
 
