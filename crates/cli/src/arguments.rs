@@ -33,6 +33,12 @@ pub enum Command {
     Ablation(AblationArguments),
     /// Computes the table of a finished run again from its saved model.
     Evaluate(EvaluateArguments),
+    /// Prints runs beside published numbers and each other, class by class.
+    Compare(CompareArguments),
+    /// Makes a run folder of a checkpoint of the authors' PyTorch code.
+    Import(ImportArguments),
+    /// Writes a model's parameters as the authors' PyTorch code reads them.
+    Export(ExportArguments),
     /// Lists the experiments and ablations that come with the program.
     Experiments,
     /// Prints the resolved configuration of an experiment, or what can be set at all.
@@ -121,6 +127,65 @@ pub struct EvaluateArguments {
     /// Writes the evaluation as JSON there.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
+}
+
+/// `hgad compare`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad compare runs/hgad-mvtec                           the newest finished run of that name\n  hgad compare runs/hgad-mvtec/20260101-120000-s0 runs/hgad-mvtec/20260102-120000-s1\n  hgad compare runs/hgad-folder --published mvtec        a folder of one's own with some of its classes\n  hgad compare runs/a/results.json runs/b/results.json --markdown\n\nA column marked * is of other settings than the published ones; they are listed below the table.\nThe paper reports the best pass on the test set, a run its last: the row `best on test` has both\nchosen in the same way."
+)]
+pub struct CompareArguments {
+    /// Folders of finished runs, folders of runs such as runs/NAME (the newest finished one is
+    /// taken), or results.json files; all on one data set.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The data set whose published numbers they go beside, where the runs are on a folder of
+    /// one's own.
+    #[arg(long, value_name = "SET")]
+    pub published: Option<String>,
+    /// Prints JSON.
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Prints Markdown.
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `hgad import`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad import HGAD_mvtec_img.pt --set data.root=/data/mvtec\n  hgad import HGAD_btad_img.pt --experiment hgad-btad --out runs/btad-authors\n  hgad import mine.pt --set data.img_size=512 --set backbone.kind=tf_efficientnet_b4\n  hgad import mine.pt --experiment hgad-folder --classes bolt,nut,washer\n\nThe file is what the authors' code saves: epoch, nfs, mus, mu_deltas, phi_inters, phi_intras; or\nsafetensors with the same names, as `hgad export --out FILE.safetensors` writes. Blocks, position\ncode, centres and classes are read off its shapes; data set, backbone, image size and clamp are the\nexperiment's. Nothing in the file is executed. Then:\n  hgad evaluate RUN                       the table; the first is kept as the run's results.json\n  hgad compare RUN                        beside the published numbers"
+)]
+pub struct ImportArguments {
+    /// The checkpoint.
+    pub file: PathBuf,
+    /// The experiment it belongs to: data set, backbone, image size.
+    #[arg(long, value_name = "NAME", default_value = "hgad-mvtec")]
+    pub experiment: String,
+    /// Overrides one setting, like `data.img_size=512`; may be given again.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The file's classes in the order of their indices; without, those of the data set in the
+    /// order of their names, as the authors' code has them.
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub classes: Option<Vec<String>>,
+    /// The run's folder, in place of a new one in run.dir/NAME-imported.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `hgad export`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad export runs/hgad-mvtec/20260101-120000-s0                      model.pt in that folder\n  hgad export runs/hgad-mvtec/20260101-120000-s0 --out HGAD_mvtec.pt\n  hgad export model.safetensors --out authors.safetensors             flat names: nfs.0.module_list...\n\nThe file is read by torch.load(FILE, weights_only=True) and by the authors' code. Only models of the\nhierarchical prior with unit covariances can be written: that code has no other."
+)]
+pub struct ExportArguments {
+    /// A run's folder, or a model.safetensors.
+    #[arg(value_name = "RUN|MODEL")]
+    pub model: PathBuf,
+    /// The file to write, .safetensors or of torch.save; model.pt beside the model by default.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `hgad config`

@@ -36,7 +36,7 @@ mod verify;
 
 pub use dataset::{Dataset, Sample, Source, Split};
 pub use decode::{MAX_PIXELS, read_image, read_mask, verify_image};
-pub use descriptor::{ClassDescriptor, Descriptor, PublishedResult};
+pub use descriptor::{ClassDescriptor, Descriptor, OtherMethod, Protocol, PublishedResult};
 pub use error::{DatasetError, MissingRoot};
 pub use file_set::FileSet;
 pub use layout::{LAYOUTS, Layout, layout_by_name};

@@ -65,6 +65,26 @@ impl Features {
     }
 }
 
+/// The backbone that `config` names, and the sizes of its maps.
+///
+/// # Errors
+/// Weights that do not fit; images too small for the pyramid.
+pub fn open_backbone(
+    config: &Config,
+) -> Result<(Box<dyn Backbone>, Vec<LevelShape>), ExperimentError> {
+    let backbone = hgad_backbones::build(&BackboneSpec {
+        kind: config.backbone.kind.clone(),
+        weights: Some(config.backbone.weights.clone()).filter(|w| !w.as_os_str().is_empty()),
+        taps: config.backbone.taps.clone(),
+        blocks: config.backbone.blocks.clone(),
+        options: options(&config.backbone.options),
+        ..Default::default()
+    })?;
+    let sizes = map_sizes(backbone.as_ref(), config.data.img_size, config.backbone.pyramid)?;
+    let shape = |(height, width, channels)| LevelShape { height, width, channels };
+    Ok((backbone, sizes.into_iter().map(shape).collect()))
+}
+
 /// The features of every sample of `data`: from the cache, and computed where they are not there.
 ///
 /// # Errors
@@ -74,25 +94,13 @@ pub fn prepare(
     data: &Data,
     observer: &dyn Observer,
 ) -> Result<Features, ExperimentError> {
-    let backbone = hgad_backbones::build(&BackboneSpec {
-        kind: config.backbone.kind.clone(),
-        weights: Some(config.backbone.weights.clone()).filter(|w| !w.as_os_str().is_empty()),
-        taps: config.backbone.taps.clone(),
-        blocks: config.backbone.blocks.clone(),
-        options: options(&config.backbone.options),
-        ..Default::default()
-    })?;
+    let (backbone, levels) = open_backbone(config)?;
     let normalization = backbone.normalization();
     let transform = Transform {
         img_size: config.data.img_size,
         mean: normalization.mean,
         std: normalization.std,
     };
-    let sizes = map_sizes(backbone.as_ref(), config.data.img_size, config.backbone.pyramid)?;
-    let levels = sizes
-        .into_iter()
-        .map(|(height, width, channels)| LevelShape { height, width, channels })
-        .collect();
     let fingerprint = backbone.fingerprint();
     let extractor = Extractor {
         backbone: backbone.name().into(),

@@ -13,7 +13,7 @@ use crate::metrics_log;
 use crate::model::Model;
 use crate::model_file::{self, ModelHeader};
 use crate::progress::{Event, Observer};
-use crate::results::{Evaluation, Results, SCHEMA, Versions};
+use crate::results::{Evaluation, Results, SCHEMA, Seconds, Versions};
 use crate::run_folder::RunFolder;
 use crate::train::Trainer;
 use crate::{atomic, data::Data};
@@ -59,6 +59,14 @@ pub fn run(
         && run.is_finished()
     {
         let reason = "this run is finished; `hgad evaluate` computes its table again".into();
+        return Err(ExperimentError::Run { path: run.path().into(), reason });
+    }
+    if let Some(run) = &resumed
+        && run.is_imported()
+    {
+        let reason =
+            "its model was imported, there is no training to go on with; `hgad evaluate` tests it"
+                .into();
         return Err(ExperimentError::Run { path: run.path().into(), reason });
     }
     let own = match &resumed {
@@ -270,7 +278,8 @@ fn results(
     })
 }
 
-/// The table of a finished run computed again from its saved model.
+/// The table of a finished run computed again from its saved model. The first of an imported model
+/// is kept as its results, which finishes that run.
 ///
 /// # Errors
 /// There is no model; the backbone or data are others than it was trained on.
@@ -282,8 +291,20 @@ pub fn reevaluate(
     let run = RunFolder::open(path)?;
     let mut config = run.load_config()?;
     overrides(&mut config);
+    let started = Instant::now();
     let t = trained(&run, &config, observer)?;
+    let features = started.elapsed().as_secs_f64();
     let evaluation = evaluate(&config, &t.model, &t.features, &t.truth, t.passes, observer)?;
+    if run.is_imported() && !run.is_finished() {
+        let (last, best) = (Some(evaluation.clone()), Some(evaluation.clone()));
+        let total = started.elapsed().as_secs_f64();
+        let evaluation = total - features;
+        let seconds = Seconds { features, evaluation, total, ..Seconds::default() };
+        let progress = Progress { passes: t.passes, best, last, seconds };
+        let results = results(&config, &run, &t.features, t.model.parameter_count(), progress)?;
+        let text = serde_json::to_vec_pretty(&results).unwrap_or_default();
+        atomic::write_bytes(&run.results(), &text)?;
+    }
     Ok((config, evaluation))
 }
 
