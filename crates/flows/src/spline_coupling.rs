@@ -11,9 +11,6 @@ pub struct SplineCoupling {
     dim: usize,
     spline: Spline,
     subnet: DenseSubnet,
-    /// What raw widths and heights are divided by: the root of the hidden layer's width, so that
-    /// the softmax starts soft (as in the authors' code).
-    damping: f64,
 }
 
 impl SplineCoupling {
@@ -37,17 +34,9 @@ impl SplineCoupling {
         };
         let last = LastLayer::Constant((0..output).map(of_one).collect());
         let subnet = DenseSubnet::new(parameters, &size, last)?;
-        Ok(Self { dim, spline, subnet, damping: (size.hidden() as f64).sqrt() })
-    }
-
-    /// The raw numbers of every spline, (N * H, 3K - 1).
-    fn raw(&self, x: &Tensor, condition: Option<&Tensor>) -> Result<Tensor, FlowError> {
-        let rows = check::rows(x, self.dim)? * (self.dim / 2);
-        let lengths = 2 * self.spline.bins();
-        let slopes = self.spline.parameters() - lengths;
-        let raw = self.subnet.forward(x, condition)?.reshape((rows, lengths + slopes))?;
-        let damped = (raw.narrow(1, 0, lengths)? / self.damping)?;
-        Ok(Tensor::cat(&[&damped, &raw.narrow(1, lengths, slopes)?], 1)?)
+        // So that the softmax stays soft however wide the layer is, as in the authors' code.
+        let spline = spline.damped((size.hidden() as f64).sqrt());
+        Ok(Self { dim, spline, subnet })
     }
 
     fn run(
@@ -56,8 +45,9 @@ impl SplineCoupling {
         condition: Option<&Tensor>,
         through: impl FnOnce(&Tensor, &Tensor) -> Result<(Tensor, Tensor), FlowError>,
     ) -> Result<(Tensor, Tensor), FlowError> {
-        let raw = self.raw(x, condition)?;
-        let (n, (first, half)) = (x.dim(0)?, check::split(self.dim)?);
+        let (n, (first, half)) = (check::rows(x, self.dim)?, check::split(self.dim)?);
+        let raw = self.subnet.forward(x, condition)?;
+        let raw = raw.reshape((n * half, self.spline.parameters()))?;
         let x2 = x.narrow(1, first, half)?.reshape(n * half)?;
         let (y2, log_slope) = through(&x2, &raw)?;
         let y2 = y2.reshape((n, half))?;

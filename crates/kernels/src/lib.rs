@@ -1,7 +1,7 @@
 //! Fused operations for the hot paths of hgad.
 //!
 //! Three families. The operations of a flow ([`linear()`], [`affine_coupling()`],
-//! [`coupling_log_det()`], [`rotate()`]) are candle custom ops with gradients; [`StackWorkspace`]
+//! [`coupling_log_det()`], [`rotate()`], [`spline()`]) are candle custom ops with gradients; [`StackWorkspace`]
 //! runs a whole stack of them tile by tile, which is how a flow is trained on the CPU. So are those
 //! of a prior and its losses ([`gaussian_logits()`], [`mixture_log_density()`], [`log_sum_exp()`],
 //! [`cross_entropy()`], [`softmax_entropy()`]). The operations of a frozen feature extractor
@@ -47,6 +47,7 @@ mod row;
 mod separable;
 mod simd;
 mod softmax;
+mod spline;
 mod squeeze_excite;
 mod stack_workspace;
 mod storage;
@@ -71,6 +72,7 @@ pub use resize::{resize_bilinear, resize_bilinear_plane};
 pub use rotate::rotate;
 pub use separable::{ComplexTaps, complex_filter};
 pub use softmax::{cross_entropy, log_sum_exp, softmax_entropy};
+pub use spline::{SplineShape, spline};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
 pub use stack_workspace::{StackGradients, StackWorkspace};
 pub use storage::with_slices;
