@@ -1,6 +1,7 @@
 //! Backbones by name.
 
 use crate::efficientnet::{efficientnet, lite0, mobilenetv2};
+use crate::kept::{Keeping, KeptWeights};
 use crate::resnet::resnet;
 use crate::scattering::Scattering;
 use crate::{Backbone, BackboneError, WeightSource, WeightsFile, hub};
@@ -119,13 +120,32 @@ pub fn build(spec: &BackboneSpec) -> Built {
         Entry::Bank(_) if spec.weights.is_some() => Err(no_weights(&spec.kind)),
         Entry::Bank(constructor) => constructor(&spec.kind, &spec.taps),
         Entry::Network(repository, constructor) => {
-            let path = match &spec.weights {
-                Some(path) => path.clone(),
-                None => hub::fetch(&spec.kind, repository, spec.download)?,
-            };
-            constructor(&spec.kind, &spec.taps, &WeightsFile::open(&path, &spec.kind)?)
+            constructor(&spec.kind, &spec.taps, &weights_file(spec, repository)?)
         }
     }
+}
+
+/// The file of `spec`, or the hub's.
+fn weights_file(spec: &BackboneSpec, repository: &str) -> Result<WeightsFile, BackboneError> {
+    let path = match &spec.weights {
+        Some(path) => path.clone(),
+        None => hub::fetch(&spec.kind, repository, spec.download)?,
+    };
+    WeightsFile::open(&path, &spec.kind)
+}
+
+/// The weights that the network of `spec` is made of, each tensor that it asks for and no other, for
+/// [`build_from`] to make it of again; with the network's fingerprint. `None` for what has no weights
+/// of its own: a filter bank, or a backbone that another crate registered.
+///
+/// # Errors
+/// As [`build`].
+pub fn keep_weights(spec: &BackboneSpec) -> Result<Option<(KeptWeights, String)>, BackboneError> {
+    let Entry::Network(repository, constructor) = find(&spec.kind)? else { return Ok(None) };
+    let file = weights_file(spec, repository)?;
+    let keeping = Keeping::new(&file);
+    let fingerprint = constructor(&spec.kind, &spec.taps, &keeping)?.fingerprint();
+    Ok(Some((keeping.finish(&spec.kind), fingerprint)))
 }
 
 /// The network `kind` with weights from `source`.

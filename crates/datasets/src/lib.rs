@@ -35,7 +35,7 @@ mod tree;
 mod verify;
 
 pub use dataset::{Dataset, Sample, Source, Split};
-pub use decode::{MAX_PIXELS, read_image, read_mask, verify_image};
+pub use decode::{MAX_PIXELS, decode_image, read_image, read_mask, verify_image};
 pub use descriptor::{ClassDescriptor, Descriptor, PublishedResult};
 pub use error::{DatasetError, MissingRoot};
 pub use file_set::FileSet;

@@ -1,5 +1,6 @@
 //! A whole experiment: features, training, evaluation, results.
 
+use crate::calibration::{Calibration, calibrate};
 use crate::checkpoint::{self, Progress};
 use crate::config::Config;
 use crate::data;
@@ -126,14 +127,24 @@ fn finish(
     mut progress: Progress,
     observer: &dyn Observer,
 ) -> Result<Results, ExperimentError> {
+    let calibration = calibrate(config, model, features, observer)?;
+    warn(&calibration, model, observer);
+    // What was trained is kept, whatever has happened to the weights file meanwhile.
+    let weights = model_file::backbone_weights(config, &features.fingerprint).unwrap_or_else(|e| {
+        let text = format!("the model is written without the backbone's weights: {e}");
+        observer.event(Event::Warning(&text));
+        None
+    });
     let header = ModelHeader {
+        calibration: Some(calibration),
+        normalization: None,
         config: config.clone(),
         shapes: features.shapes().to_vec(),
         classes: model.classes.clone(),
         backbone: features.fingerprint.clone(),
         passes: progress.passes,
     };
-    model_file::save(&run.model(), model, &header)?;
+    model_file::save(&run.model(), model, &header, weights.as_ref())?;
     let drawing = Instant::now();
     picture(config, model, features, data, truth, run, observer)?;
     let s = &mut progress.seconds;
@@ -143,6 +154,21 @@ fn finish(
     // Written last: a run with results is finished.
     atomic::write_bytes(&run.results(), &serde_json::to_vec_pretty(&results).unwrap_or_default())?;
     Ok(results)
+}
+
+/// Tells of classes whose threshold promises nothing, together where the reason is the same for all.
+fn warn(calibration: &Calibration, model: &Model, observer: &dyn Observer) {
+    let rate = calibration.rates.false_alarm_rate;
+    let all = model.classes.iter().zip(&calibration.classes);
+    let caveats: Vec<(&String, String)> =
+        all.filter_map(|(name, c)| Some((name, c.caveat(rate)?))).collect();
+    if let Some((name, caveat)) = caveats.first() {
+        let others = match caveats.len() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} other classes)"),
+        };
+        observer.event(Event::Note(&format!("threshold of {name}{others}: {caveat}")));
+    }
 }
 
 /// A run of `config` that differs from the finished run `donor` in its scores and pictures alone:
