@@ -69,6 +69,10 @@ pub struct ExperimentArguments {
     /// Where flow and prior are trained: cpu, cuda, metal, or one by number, such as cuda:1.
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
+    /// Leaves the backbone's weights out of model.safetensors, which then holds their hash alone;
+    /// `hgad predict` asks for the file.
+    #[arg(long)]
+    pub without_backbone: bool,
 }
 
 /// `hgad ablation`
@@ -118,6 +122,12 @@ pub struct EvaluateArguments {
     /// The backbone's weights file, where it has moved.
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
+    /// The false-alarm rate of the deployed thresholds, in place of the run's.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub false_alarm_rate: Option<f64>,
+    /// Calibrates the deployed scores anew and writes that into the model's file.
+    #[arg(long)]
+    pub recalibrate: bool,
     /// Writes the evaluation as JSON there.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
@@ -208,4 +218,12 @@ pub struct BenchArguments {
     /// Folder of .jpg and .png files for the parts that decode, in place of drawn ones.
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
+}
+
+/// A rate between 0 and 1.
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate < 1.0 => Ok(rate),
+        _ => Err("expected a rate between 0 and 1, such as 0.05".into()),
+    }
 }

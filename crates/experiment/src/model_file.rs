@@ -122,6 +122,23 @@ impl ModelFile {
         Ok(model)
     }
 
+    /// The backbone's weights, taken out; `None` where it holds none.
+    pub fn take_backbone_weights(&mut self) -> Option<KeptWeights> {
+        let names: Vec<String> =
+            self.tensors.keys().filter(|n| n.starts_with(BACKBONE)).cloned().collect();
+        let normalization = self.header.normalization;
+        let tensors: HashMap<String, Tensor> = names
+            .into_iter()
+            .filter_map(|n| Some((n[BACKBONE.len()..].to_string(), self.tensors.remove(&n)?)))
+            .collect();
+        (!tensors.is_empty()).then(|| KeptWeights {
+            tensors,
+            normalization: normalization.map(|(mean, std)| Normalization { mean, std }),
+            path: self.path.clone(),
+            kind: self.header.config.backbone.kind.clone(),
+        })
+    }
+
     /// The backbone: of the file `weights` where it is given, of the model's own tensors, or as the
     /// configuration has it where the backbone has no weights of this program's.
     ///
@@ -131,25 +148,10 @@ impl ModelFile {
         &mut self,
         weights: Option<&Path>,
     ) -> Result<Box<dyn Backbone>, ExperimentError> {
+        let own = self.take_backbone_weights().filter(|_| weights.is_none());
         let wrong = |reason: String| ExperimentError::File { path: self.path.clone(), reason };
         let config = &self.header.config.backbone;
-        let names: Vec<String> =
-            self.tensors.keys().filter(|n| n.starts_with(BACKBONE)).cloned().collect();
-        let backbone = if weights.is_none() && !names.is_empty() {
-            let tensors = &mut self.tensors;
-            let own = names.into_iter().filter_map(|n| {
-                let tensor = tensors.remove(&n)?;
-                Some((n[BACKBONE.len()..].to_string(), tensor))
-            });
-            let kept = KeptWeights {
-                tensors: own.collect(),
-                normalization: self
-                    .header
-                    .normalization
-                    .map(|(mean, std)| Normalization { mean, std }),
-                path: self.path.clone(),
-                kind: config.kind.clone(),
-            };
+        let backbone = if let Some(kept) = own {
             build_from(&config.kind, &config.taps, &kept)?
         } else {
             let mut spec = backbone_spec(&self.header.config);

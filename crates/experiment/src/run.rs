@@ -4,6 +4,7 @@ use crate::calibration::{Calibration, calibrate};
 use crate::checkpoint::{self, Progress};
 use crate::config::Config;
 use crate::data;
+use crate::deployed::evaluate_deployed;
 use crate::device;
 use crate::error::ExperimentError;
 use crate::evaluate::{Truth, class_maps, evaluate, score_rule};
@@ -12,12 +13,13 @@ use crate::heat_maps::HeatMaps;
 use crate::image_scores::ImageScores;
 use crate::metrics_log;
 use crate::model::Model;
-use crate::model_file::{self, ModelHeader};
+use crate::model_file::{self, ModelFile, ModelHeader};
 use crate::progress::{Event, Observer};
 use crate::results::{Evaluation, Results, SCHEMA, Versions};
 use crate::run_folder::RunFolder;
 use crate::train::Trainer;
 use crate::{atomic, data::Data};
+use hgad_backbones::KeptWeights;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -84,10 +86,11 @@ pub fn run(
         None => RunFolder::create(config)?,
     };
     observer.event(Event::Note(&format!(
-        "{}: {} classes, {} training and {} test images, {} levels, {:.1} million parameters; run folder {}",
+        "{}: {} classes, {} training, {} held-out and {} test images, {} levels, {:.1} million parameters; run folder {}",
         config.name,
         classes.len(),
         features.train.len(),
+        features.held_out.len(),
         features.test.len(),
         features.shapes().len(),
         parameters as f64 / 1e6,
@@ -127,8 +130,11 @@ fn finish(
     mut progress: Progress,
     observer: &dyn Observer,
 ) -> Result<Results, ExperimentError> {
+    let judging = Instant::now();
     let calibration = calibrate(config, model, features, observer)?;
     warn(&calibration, model, observer);
+    let deployed = evaluate_deployed(config, model, &calibration, features, truth, observer)?;
+    progress.seconds.evaluation += judging.elapsed().as_secs_f64();
     // What was trained is kept, whatever has happened to the weights file meanwhile.
     let weights = model_file::backbone_weights(config, &features.fingerprint).unwrap_or_else(|e| {
         let text = format!("the model is written without the backbone's weights: {e}");
@@ -150,7 +156,8 @@ fn finish(
     let s = &mut progress.seconds;
     s.maps += drawing.elapsed().as_secs_f64();
     s.total = s.features + s.training + s.evaluation + s.maps;
-    let results = results(config, run, features, model.parameter_count(), progress)?;
+    let mut results = results(config, run, features, model.parameter_count(), progress)?;
+    results.deployed = Some(deployed);
     // Written last: a run with results is finished.
     atomic::write_bytes(&run.results(), &serde_json::to_vec_pretty(&results).unwrap_or_default())?;
     Ok(results)
@@ -285,12 +292,14 @@ fn results(
         versions: Versions::here(),
         seconds: progress.seconds,
         train_images: features.train.len(),
+        held_out_images: features.held_out.len(),
         test_images: features.test.len(),
         parameters,
         passes: progress.passes,
         mean: last.mean,
         classes: last.classes,
         class_accuracy: last.class_accuracy,
+        deployed: None,
         best_on_test: best,
         settings: config.clone(),
     })
@@ -309,14 +318,63 @@ pub fn reevaluate(
     let mut config = run.load_config()?;
     overrides(&mut config);
     let t = trained(&run, &config, observer)?;
-    let evaluation = evaluate(&config, &t.model, &t.features, &t.truth, t.passes, observer)?;
+    let evaluation = judge(&config, &t, observer)?;
     Ok((config, evaluation))
+}
+
+/// [`reevaluate`] with a calibration made anew, which is written into the model's file.
+///
+/// # Errors
+/// As [`reevaluate`].
+pub fn recalibrate(
+    path: &Path,
+    overrides: impl FnOnce(&mut Config),
+    observer: &dyn Observer,
+) -> Result<(Config, Evaluation), ExperimentError> {
+    let run = RunFolder::open(path)?;
+    let mut config = run.load_config()?;
+    overrides(&mut config);
+    let mut t = trained(&run, &config, observer)?;
+    let calibration = calibrate(&t.config, &t.model, &t.features, observer)?;
+    warn(&calibration, &t.model, observer);
+    t.header.calibration = Some(calibration.clone());
+    t.calibration = Some(calibration);
+    if t.weights.is_none() {
+        t.weights = model_file::backbone_weights(&config, &t.features.fingerprint)?;
+    }
+    model_file::save(&run.model(), &t.model, &t.header, t.weights.as_ref())?;
+    let evaluation = judge(&config, &t, observer)?;
+    Ok((config, evaluation))
+}
+
+/// Both tables: the paper's rule and the deployed scores, with the model's own calibration where it
+/// has one.
+fn judge(
+    config: &Config,
+    t: &Trained,
+    observer: &dyn Observer,
+) -> Result<Evaluation, ExperimentError> {
+    let mut evaluation = evaluate(config, &t.model, &t.features, &t.truth, t.passes, observer)?;
+    let calibration = match &t.calibration {
+        Some(own) => own.clone(),
+        None => calibrate(&t.config, &t.model, &t.features, observer)?,
+    };
+    let (model, truth) = (&t.model, &t.truth);
+    let deployed = evaluate_deployed(&t.config, model, &calibration, &t.features, truth, observer)?;
+    evaluation.deployed = Some(deployed);
+    Ok(evaluation)
 }
 
 /// A trained model with what it is tested on.
 struct Trained {
     model: Model,
+    header: ModelHeader,
+    /// The backbone's weights, where the model's file has them.
+    weights: Option<KeptWeights>,
+    calibration: Option<Calibration>,
     passes: usize,
+    /// As asked, with the images held out that the model was not trained on.
+    config: Config,
     data: Data,
     features: Features,
     truth: Truth,
@@ -334,8 +392,19 @@ fn trained(
         return Err(wrong(reason.into()));
     }
     let device = device::open(config)?;
-    let (model, header) = model_file::load(&run.model(), &device)?;
-    let data = data::open(config)?;
+    let mut file = ModelFile::read(&run.model())?;
+    let model = file.model(&device)?;
+    let weights = file.take_backbone_weights();
+    let header = file.header;
+    let mut config = config.clone();
+    config.seed = header.config.seed;
+    config.calibration.share = match &header.calibration {
+        Some(_) => header.config.calibration.share,
+        // Earlier versions trained on all.
+        None => 0.0,
+    };
+    config.calibration.minimum = header.config.calibration.minimum;
+    let data = data::open(&config)?;
     if data.dataset.classes() != model.classes {
         return Err(wrong(format!(
             "the model knows the classes {}, the data set has {}",
@@ -343,11 +412,21 @@ fn trained(
             data.dataset.classes().join(", ")
         )));
     }
-    let features = features::prepare(config, &data, observer)?;
+    let features = features::prepare(&config, &data, observer)?;
     if features.fingerprint != header.backbone || features.shapes() != header.shapes {
         let reason = "the model was trained on another backbone, other weights or another image size than the configuration names now";
         return Err(wrong(reason.into()));
     }
     let truth = Truth::load(&features, data.dataset.as_ref(), config.data.mask_size)?;
-    Ok(Trained { model, passes: header.passes, data, features, truth })
+    Ok(Trained {
+        model,
+        calibration: header.calibration.clone(),
+        passes: header.passes,
+        header,
+        weights,
+        config,
+        data,
+        features,
+        truth,
+    })
 }

@@ -6,7 +6,7 @@ mod batch;
 mod prediction;
 mod predictor;
 
-pub(crate) use batch::{Batch, combine_evidence};
+pub(crate) use batch::{Batch, Scored, combine_evidence};
 pub use prediction::{Prediction, Region};
 pub use predictor::{ClassChoice, Predictor, PredictorOptions, Prepared};
 pub(crate) use predictor::{best_class, scaled};
