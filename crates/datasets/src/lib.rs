@@ -50,4 +50,5 @@ pub use open::open;
 pub use report::{ClassReport, Counts, Report, check};
 pub use synthetic::{SyntheticConfig, SyntheticLayout, SyntheticSet};
 pub use transform::Transform;
+pub use tree::is_image as is_image_name;
 pub use verify::find_unreadable;

@@ -9,6 +9,7 @@ pub mod datasets;
 pub mod evaluate;
 pub mod experiment;
 pub mod experiments;
+pub mod predict;
 
 use std::process::ExitCode;
 
