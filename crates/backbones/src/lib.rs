@@ -13,6 +13,7 @@ mod efficientnet;
 mod error;
 mod fingerprint;
 mod hub;
+mod kept;
 mod mobilenet;
 mod morlet;
 mod plane;
@@ -27,7 +28,10 @@ mod weights;
 
 pub use backbone::{Backbone, Level, Normalization};
 pub use error::{BackboneError, WeightMismatch};
+pub use kept::KeptWeights;
 pub use pyramid::{extract_pyramid, map_sizes};
-pub use registry::{BackboneSpec, Constructor, build, build_from, build_with, known, register};
+pub use registry::{
+    BackboneSpec, Constructor, build, build_from, build_with, keep_weights, known, register,
+};
 pub use scattering::Scattering;
 pub use weights::{WeightSource, WeightsFile};

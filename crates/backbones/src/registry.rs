@@ -1,6 +1,7 @@
 //! Backbones by name.
 
 use crate::efficientnet::{efficientnet, lite0, mobilenetv2};
+use crate::kept::{Keeping, KeptWeights};
 use crate::resnet::resnet;
 use crate::scattering::Scattering;
 use crate::transformer::{PATCH, chosen, dinov2};
@@ -142,11 +143,7 @@ pub fn build(spec: &BackboneSpec) -> Built {
         Entry::Bank(_) if spec.weights.is_some() => Err(no_weights(&spec.kind)),
         Entry::Bank(constructor) => constructor(&spec.kind, &spec.taps),
         Entry::Network(repository, _) | Entry::Transformer(repository, _) => {
-            let path = match &spec.weights {
-                Some(path) => path.clone(),
-                None => hub::fetch(&spec.kind, repository, spec.download)?,
-            };
-            build_with(spec, &WeightsFile::open(&path, &spec.kind)?)
+            build_with(spec, &weights_file(spec, repository)?)
         }
     }
 }
@@ -162,6 +159,32 @@ pub fn build_with(spec: &BackboneSpec, source: &dyn WeightSource) -> Built {
         Entry::Transformer(_, constructor) => constructor(&spec.kind, &spec.blocks, source),
         Entry::Bank(_) | Entry::Added(_) => Err(no_weights(&spec.kind)),
     }
+}
+
+/// The file of `spec`, or the hub's.
+fn weights_file(spec: &BackboneSpec, repository: &str) -> Result<WeightsFile, BackboneError> {
+    let path = match &spec.weights {
+        Some(path) => path.clone(),
+        None => hub::fetch(&spec.kind, repository, spec.download)?,
+    };
+    WeightsFile::open(&path, &spec.kind)
+}
+
+/// The weights that the network of `spec` is made of, each tensor that it asks for and no other, for
+/// [`build_with`] to make it of again; with the network's fingerprint. `None` for what has no weights
+/// of its own: a filter bank, or a backbone that another crate registered.
+///
+/// # Errors
+/// As [`build`].
+pub fn keep_weights(spec: &BackboneSpec) -> Result<Option<(KeptWeights, String)>, BackboneError> {
+    let (Entry::Network(repository, _) | Entry::Transformer(repository, _)) = find(&spec.kind)?
+    else {
+        return Ok(None);
+    };
+    let file = weights_file(spec, repository)?;
+    let keeping = Keeping::new(&file);
+    let fingerprint = build_with(spec, &keeping)?.fingerprint();
+    Ok(Some((keeping.finish(&spec.kind), fingerprint)))
 }
 
 /// The network `kind` with weights from `source`.

@@ -1,6 +1,6 @@
 //! What can be asked on the command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Unified visual anomaly detection: one model, trained on normal images of many products at
@@ -39,6 +39,8 @@ pub enum Command {
     Import(ImportArguments),
     /// Writes a model's parameters as the authors' PyTorch code reads them.
     Export(ExportArguments),
+    /// Looks at images with a trained model: class, score, verdict, regions of each.
+    Predict(PredictArguments),
     /// Lists the experiments and ablations that come with the program.
     Experiments,
     /// Prints the resolved configuration of an experiment, or what can be set at all.
@@ -75,6 +77,10 @@ pub struct ExperimentArguments {
     /// Where flow and prior are trained: cpu, cuda, metal, or one by number, such as cuda:1.
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
+    /// Leaves the backbone's weights out of model.safetensors, which then holds their hash alone;
+    /// `hgad predict` asks for the file.
+    #[arg(long)]
+    pub without_backbone: bool,
 }
 
 /// `hgad ablation`
@@ -124,6 +130,12 @@ pub struct EvaluateArguments {
     /// The backbone's weights file, where it has moved.
     #[arg(long, value_name = "FILE")]
     pub weights: Option<PathBuf>,
+    /// The false-alarm rate of the deployed thresholds, in place of the run's.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub false_alarm_rate: Option<f64>,
+    /// Calibrates the deployed scores anew and writes that into the model's file.
+    #[arg(long)]
+    pub recalibrate: bool,
     /// Writes the evaluation as JSON there.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
@@ -186,6 +198,59 @@ pub struct ExportArguments {
     /// The file to write, .safetensors or of torch.save; model.pt beside the model by default.
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
+}
+
+/// `hgad predict`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad predict runs/demo/ID photo.png\n  hgad predict model.safetensors photos/ 'more/*.jpg' --out found --overlays\n  find . -name '*.png' | hgad predict model.safetensors - --class bottle --fail-on-anomaly\n\nWithout a class, each image's is inferred from the model's posterior; an image that is unlike all\nclasses is `none of them`, and anomalous. A score is one minus the image's conformal p-value among\nnormal images of its class, so that scores compare between classes; above the threshold a normal\nimage comes at most at the false-alarm rate (docs/deploy.md has the formulas and when it holds).\n\n--out DIR writes predictions.jsonl (all there is to say of each image) and predictions.csv (path,\nclass, score, threshold, verdict, regions, box, area and peak of the strongest region, error). Boxes\nare in pixels of the image. Values of maps run from 0 to 1, 0.5 being the threshold.\n\nExit codes: 0; 1 some images could not be read (the rest is done) or a failure; 2 a mistake in the\nquestion; 3 something was anomalous, with --fail-on-anomaly."
+)]
+pub struct PredictArguments {
+    /// model.safetensors, or the run folder that holds it. It is all that is needed.
+    pub model: PathBuf,
+    /// Images, folders (all images below), globs (quoted, with ** for any folders), or - for a list
+    /// on standard input, one a line.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// The class of all images; without it each one's is inferred.
+    #[arg(long, value_name = "NAME", conflicts_with = "class_from_folder")]
+    pub class: Option<String>,
+    /// The class of each image is the nearest folder above it that has the name of one.
+    #[arg(long)]
+    pub class_from_folder: bool,
+    /// Writes predictions.jsonl and predictions.csv there, and what the next two ask for.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Writes pictures of the anomaly maps over the images, with the regions' boxes.
+    #[arg(long, requires = "out")]
+    pub overlays: bool,
+    /// Writes the maps themselves: png (16 bits, 65535 is 1), npy (float32), or both.
+    #[arg(long, value_name = "png,npy", value_delimiter = ',', requires = "out")]
+    pub maps: Vec<MapFile>,
+    /// The share of normal images that may be called anomalous, in place of the model's.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub false_alarm_rate: Option<f64>,
+    /// Exit code 3 if any image is anomalous.
+    #[arg(long)]
+    pub fail_on_anomaly: bool,
+    /// The backbone's weights file, for a model that was written without them.
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Where flow and prior are computed: cpu, cuda, metal; as they were trained by default.
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Images that go through the model together.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub batch: usize,
+}
+
+/// How a map is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum MapFile {
+    /// 16-bit grey PNG.
+    Png,
+    /// NumPy array.
+    Npy,
 }
 
 /// `hgad config`
@@ -280,4 +345,12 @@ pub struct BenchArguments {
     /// Folder of .jpg and .png files for the parts that decode, in place of drawn ones.
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
+}
+
+/// A rate between 0 and 1.
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if rate > 0.0 && rate < 1.0 => Ok(rate),
+        _ => Err("expected a rate between 0 and 1, such as 0.05".into()),
+    }
 }

@@ -30,6 +30,8 @@ fn results(
         seconds: Seconds::default(),
         train_images: 1,
         test_images: 1,
+        held_out_images: 0,
+        deployed: None,
         parameters: 1,
         passes: 200,
         mean: last.mean,

@@ -9,8 +9,8 @@ use crate::error::DatasetError;
 /// Images with more pixels than this are refused before they are decoded.
 pub const MAX_PIXELS: u64 = 256 * 1024 * 1024;
 
-/// Decoders may hold this many bytes: the largest image in 16-bit RGBA.
-const MAX_BYTES: u64 = MAX_PIXELS * 8;
+/// Decoders may hold so many bytes a pixel of the limit: 16-bit RGBA.
+const BYTES_A_PIXEL: u64 = 8;
 
 /// Decodes an image to 8-bit RGB: grey gives three equal channels, 16-bit values are scaled to
 /// 8-bit ones, alpha is dropped.
@@ -21,6 +21,16 @@ const MAX_BYTES: u64 = MAX_PIXELS * 8;
 /// [`DatasetError::Io`], [`DatasetError::Corrupt`], [`DatasetError::TooLarge`].
 pub fn read_image(path: &Path) -> Result<RgbImage, DatasetError> {
     Ok(decode(path)?.into_rgb8())
+}
+
+/// [`read_image`] of a file's bytes, which may come from anywhere: images of more than `max_pixels`
+/// pixels ([`MAX_PIXELS`] at most) are refused by their header, before any pixel is decoded. `name` is
+/// what errors call it.
+///
+/// # Errors
+/// [`DatasetError::Corrupt`], [`DatasetError::TooLarge`].
+pub fn decode_image(bytes: &[u8], name: &Path, max_pixels: u64) -> Result<RgbImage, DatasetError> {
+    Ok(decode_bytes(bytes, name, max_pixels.min(MAX_PIXELS))?.into_rgb8())
 }
 
 /// Decodes a mask: 255 where any colour channel is non-zero, else 0. Alpha is ignored.
@@ -68,24 +78,27 @@ pub(crate) fn read_bytes(path: &Path) -> Result<Vec<u8>, DatasetError> {
 }
 
 fn decode(path: &Path) -> Result<DynamicImage, DatasetError> {
-    let bytes = read_bytes(path)?;
-    let mut reader = ImageReader::new(Cursor::new(bytes.as_slice()))
+    decode_bytes(&read_bytes(path)?, path, MAX_PIXELS)
+}
+
+fn decode_bytes(bytes: &[u8], path: &Path, limit: u64) -> Result<DynamicImage, DatasetError> {
+    let mut reader = ImageReader::new(Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|e| io("read", path, e))?;
     let format = reader.format();
     let mut limits = Limits::default();
-    limits.max_alloc = Some(MAX_BYTES);
+    limits.max_alloc = Some(limit * BYTES_A_PIXEL);
     reader.limits(limits);
     let decoder = reader.into_decoder().map_err(|e| corrupt(path, e))?;
     let (width, height) = decoder.dimensions();
-    if u64::from(width) * u64::from(height) > MAX_PIXELS {
-        return Err(DatasetError::TooLarge { path: path.into(), width, height, limit: MAX_PIXELS });
+    if u64::from(width) * u64::from(height) > limit {
+        return Err(DatasetError::TooLarge { path: path.into(), width, height, limit });
     }
     if width == 0 || height == 0 {
         return Err(corrupt(path, format!("{width}x{height} pixels")));
     }
     // The decoder fills what a cut JPEG lacks with grey and calls it a success.
-    if format == Some(ImageFormat::Jpeg) && !jpeg_ends(&bytes) {
+    if format == Some(ImageFormat::Jpeg) && !jpeg_ends(bytes) {
         return Err(corrupt(path, "the JPEG has no end marker"));
     }
     DynamicImage::from_decoder(decoder).map_err(|e| corrupt(path, e))

@@ -38,6 +38,14 @@ fn axes(width: u32, height: u32, side: usize) -> Result<[Axis; 2], DatasetError>
     }))
 }
 
+/// The crop in pixels of the image: left, top, width, height.
+pub(crate) fn crop_region(width: u32, height: u32, side: usize) -> Result<[f64; 4], DatasetError> {
+    let [x, y] = axes(width, height, side)?;
+    let scale = |a: Axis| f64::from(a.source) / a.resized as f64;
+    let (sx, sy) = (scale(x), scale(y));
+    Ok([x.start as f64 * sx, y.start as f64 * sy, side as f64 * sx, side as f64 * sy])
+}
+
 /// `round(n / 2)` with halves to the even neighbour, as Python rounds.
 fn half_to_even(n: u64) -> u64 {
     match n % 4 {
@@ -114,6 +122,12 @@ mod tests {
         assert_eq!((y.resized, y.start), (48, 0));
         assert!(axes(0, 5, 8).is_err());
         assert!(axes(5, 5, 0).is_err());
+    }
+
+    #[test]
+    fn the_crop_in_pixels_of_the_image() {
+        assert_eq!(crop_region(400, 200, 100).unwrap(), [100.0, 0.0, 200.0, 200.0]);
+        assert_eq!(crop_region(50, 50, 100).unwrap(), [0.0, 0.0, 50.0, 50.0]);
     }
 
     #[test]

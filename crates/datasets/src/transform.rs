@@ -2,7 +2,7 @@ use image::{GrayImage, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use crate::error::DatasetError;
-use crate::resize::{lanczos_crop, nearest_crop};
+use crate::resize::{crop_region, lanczos_crop, nearest_crop};
 
 /// From a decoded image to the square, normalized pixels a backbone takes.
 ///
@@ -39,6 +39,15 @@ impl Transform {
     /// As [`Transform::image`].
     pub fn crop(&self, image: &RgbImage) -> Result<RgbImage, DatasetError> {
         lanczos_crop(image, self.img_size)
+    }
+
+    /// The part of an image of `width` x `height` pixels that the crop shows, in its own pixels: left,
+    /// top, width, height.
+    ///
+    /// # Errors
+    /// As [`Transform::image`].
+    pub fn region(&self, width: u32, height: u32) -> Result<[f64; 4], DatasetError> {
+        crop_region(width, height, self.img_size)
     }
 
     /// Normalized pixels of an image as it is: (height, width, 3), row by row, channels last.

@@ -37,6 +37,8 @@ pub struct Config {
     pub train: TrainConfig,
     /// From latents to anomaly maps.
     pub score: ScoreConfig,
+    /// Normal images set aside to calibrate the scores of the deployed model.
+    pub calibration: CalibrationConfig,
     /// When and how the test set is evaluated.
     pub eval: EvalConfig,
     /// Pictures.
@@ -59,6 +61,7 @@ impl Default for Config {
             loss: LossConfig::default(),
             train: TrainConfig::default(),
             score: ScoreConfig::default(),
+            calibration: CalibrationConfig::default(),
             eval: EvalConfig::default(),
             maps: MapsConfig::default(),
         }
@@ -71,11 +74,14 @@ impl Default for Config {
 pub struct RunConfig {
     /// Folder of all runs; a run is `run.dir/NAME/ID`.
     pub dir: PathBuf,
+    /// Whether the model's file holds the backbone's weights, so that it is all that predicting
+    /// needs; else only their hash, and predicting asks for the weights file.
+    pub backbone_weights: bool,
 }
 
 impl Default for RunConfig {
     fn default() -> Self {
-        Self { dir: "runs".into() }
+        Self { dir: "runs".into(), backbone_weights: true }
     }
 }
 
@@ -383,6 +389,28 @@ pub struct ScoreConfig {
 impl Default for ScoreConfig {
     fn default() -> Self {
         Self { rule: String::new(), class: "given".into(), sigma: 4.0 }
+    }
+}
+
+/// `[calibration]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CalibrationConfig {
+    /// Share of the normal training images of each class that is not trained on and calibrates its
+    /// scores and thresholds; 0 trains on all, and calibrates on them without a guarantee.
+    pub share: f64,
+    /// At least so many a class, but never more than half of them.
+    pub minimum: usize,
+    /// The share of normal images that may be called anomalous.
+    pub false_alarm_rate: f64,
+    /// The share of images of known classes that may be called none of them, where the class is
+    /// inferred.
+    pub none_rate: f64,
+}
+
+impl Default for CalibrationConfig {
+    fn default() -> Self {
+        Self { share: 0.1, minimum: 8, false_alarm_rate: 0.05, none_rate: 0.01 }
     }
 }
 

@@ -2,15 +2,18 @@
 
 use crate::config::Config;
 use crate::error::ExperimentError;
+use crate::hold_out::hold_out;
 use hgad_datasets::{Dataset, Descriptor, Sample, Split, SyntheticConfig, SyntheticSet};
 use std::path::{Path, PathBuf};
 
-/// A data set and its samples in two parts.
+/// A data set and its samples in three parts.
 pub struct Data {
     /// Where pixels come from.
     pub dataset: Box<dyn Dataset>,
     /// Normal samples to train on.
     pub train: Vec<Sample>,
+    /// Normal samples that are not trained on, to calibrate with.
+    pub held_out: Vec<Sample>,
     /// Samples to test on, class by class.
     pub test: Vec<Sample>,
 }
@@ -35,8 +38,9 @@ pub fn open(config: &Config) -> Result<Data, ExperimentError> {
         descriptor(set)?.open(&root(&config.data.root))?
     };
     let of = |split| dataset.samples().iter().filter(|s| s.split == split).cloned().collect();
-    let (train, test) = (of(Split::Train), of(Split::Test));
-    Ok(Data { dataset, train, test })
+    let (train, held_out) = hold_out(of(Split::Train), &config.calibration, config.seed);
+    let test = of(Split::Test);
+    Ok(Data { dataset, train, held_out, test })
 }
 
 /// The descriptor of that name, or at that path (.toml).

@@ -142,6 +142,9 @@ pub enum ExperimentError {
     /// From the parameters.
     #[error(transparent)]
     Parameter(#[from] hgad_parameters::ParameterError),
+    /// From the metrics.
+    #[error(transparent)]
+    Metric(#[from] hgad_metrics::MetricError),
     /// From candle.
     #[error(transparent)]
     Tensor(#[from] candle_core::Error),

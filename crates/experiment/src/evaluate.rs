@@ -3,10 +3,10 @@
 use crate::config::Config;
 use crate::error::ExperimentError;
 use crate::features::{Features, Part};
-use crate::model::Model;
+use crate::model::{LevelModel, Model};
+use crate::predict::{best_class, combine_evidence};
 use crate::progress::{Event, Observer};
 use crate::results::{Evaluation, Metrics};
-use candle_core::Device;
 use hgad_datasets::Dataset;
 use hgad_metrics::{MetricError, aupro, binary_metrics};
 use hgad_scores::{MapConfig, ScoreError, ScoreRule, image_score};
@@ -70,10 +70,7 @@ impl ClassMaps<'_> {
 /// # Errors
 /// An unknown name; a rule, or a class to be inferred, that the prior cannot serve.
 pub fn score_rule(config: &Config, model: &Model) -> Result<Box<dyn ScoreRule>, ExperimentError> {
-    let has_classes = match model.levels.first() {
-        Some(level) => level.prior.log_class_weights()?.is_some(),
-        None => false,
-    };
+    let has_classes = model.has_classes()?;
     let name = match config.score.rule.as_str() {
         "" if has_classes => "product",
         "" => "likelihood",
@@ -118,7 +115,12 @@ pub fn class_maps(
             .iter()
             .enumerate()
             .map(|(l, level)| {
-                level.scores(&taken_for, chunk, model.device(), reader(features, &samples, l))
+                level.scores(
+                    &taken_for,
+                    chunk,
+                    model.device(),
+                    features.reader(Part::Test, &samples, l),
+                )
             })
             .collect::<Result<Vec<_>, _>>()?;
         let maps = rule.maps(samples.len(), &levels, &map)?;
@@ -134,38 +136,13 @@ fn infer_classes(
     samples: &[usize],
     chunk: usize,
 ) -> Result<Vec<u32>, ExperimentError> {
-    let classes = model.classes.len();
-    let mut evidence = vec![0.0f64; samples.len() * classes];
-    for (l, level) in model.levels.iter().enumerate() {
-        let read = reader(features, samples, l);
-        let of_level = level.class_evidence(samples.len(), chunk, model.device(), read)?;
-        evidence.iter_mut().zip(of_level).for_each(|(e, v)| *e += v as f64);
-        if let Some(weights) = level.prior.log_class_weights()? {
-            let weights = weights.to_device(&Device::Cpu)?.to_vec1::<f32>()?;
-            // Each level has weights of its own: their mean counts once.
-            let share = 1.0 / model.levels.len() as f64;
-            for row in evidence.chunks_exact_mut(classes) {
-                row.iter_mut().zip(&weights).for_each(|(e, w)| *e += share * *w as f64);
-            }
-        }
-    }
-    let best = |row: &[f64]| {
-        let largest = row.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
-        largest.map_or(0, |(class, _)| class as u32)
+    let of_level = |(l, level): (usize, &LevelModel)| {
+        let read = features.reader(Part::Test, samples, l);
+        level.class_evidence(samples.len(), chunk, model.device(), read)
     };
-    Ok(evidence.chunks_exact(classes).map(best).collect())
-}
-
-/// Reads the map of one level of the `i`-th of `samples`.
-fn reader<'a>(
-    features: &'a Features,
-    samples: &'a [usize],
-    level: usize,
-) -> impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError> + 'a {
-    move |i, x| {
-        x.extend_from_slice(&features.maps(Part::Test, samples[i])?.level(level));
-        Ok(())
-    }
+    let levels = model.levels.iter().enumerate().map(of_level).collect::<Result<_, _>>()?;
+    let evidence = combine_evidence(model, levels)?;
+    Ok(evidence.chunks_exact(model.classes.len()).map(best_class).collect())
 }
 
 /// Metrics of the whole test set after `pass` passes.

@@ -21,9 +21,12 @@ pub struct Features {
     cache: FeatureCache,
     /// The samples to train on.
     pub train: Vec<Sample>,
+    /// Normal samples that are not trained on, to calibrate with.
+    pub held_out: Vec<Sample>,
     /// The samples to test on.
     pub test: Vec<Sample>,
     train_content: Vec<[u8; 32]>,
+    held_out_content: Vec<[u8; 32]>,
     test_content: Vec<[u8; 32]>,
     /// How images become tensors, for masks and pictures.
     pub transform: Transform,
@@ -36,6 +39,8 @@ pub struct Features {
 pub enum Part {
     /// Those to train on.
     Train,
+    /// Those to calibrate with.
+    HeldOut,
     /// Those to test on.
     Test,
 }
@@ -46,23 +51,66 @@ impl Features {
         &self.cache.extractor().levels
     }
 
+    /// The samples of one part.
+    pub fn samples(&self, part: Part) -> &[Sample] {
+        match part {
+            Part::Train => &self.train,
+            Part::HeldOut => &self.held_out,
+            Part::Test => &self.test,
+        }
+    }
+
     /// The maps of one sample.
     ///
     /// # Errors
     /// The cache was cleared meanwhile, or I/O.
     pub fn maps(&self, part: Part, sample: usize) -> Result<CachedMaps<'_>, ExperimentError> {
-        let (contents, samples) = match part {
-            Part::Train => (&self.train_content, &self.train),
-            Part::Test => (&self.test_content, &self.test),
+        let contents = match part {
+            Part::Train => &self.train_content,
+            Part::HeldOut => &self.held_out_content,
+            Part::Test => &self.test_content,
         };
         self.cache.get(&contents[sample])?.ok_or_else(|| ExperimentError::File {
             path: self.cache.folder().into(),
             reason: format!(
                 "the features of {} were removed while they were needed; run again",
-                samples[sample].id
+                self.samples(part)[sample].id
             ),
         })
     }
+}
+
+impl Features {
+    /// Reads the map of one level of the `i`-th of `samples`.
+    pub(crate) fn reader<'a>(
+        &'a self,
+        part: Part,
+        samples: &'a [usize],
+        level: usize,
+    ) -> impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError> + 'a {
+        move |i, x| {
+            x.extend_from_slice(&self.maps(part, samples[i])?.level(level));
+            Ok(())
+        }
+    }
+}
+
+/// The backbone that `config` names.
+pub(crate) fn backbone_spec(config: &Config) -> BackboneSpec {
+    BackboneSpec {
+        kind: config.backbone.kind.clone(),
+        weights: Some(config.backbone.weights.clone()).filter(|w| !w.as_os_str().is_empty()),
+        taps: config.backbone.taps.clone(),
+        blocks: config.backbone.blocks.clone(),
+        options: options(&config.backbone.options),
+        ..Default::default()
+    }
+}
+
+/// From images to what `backbone` takes.
+pub(crate) fn transform(config: &Config, backbone: &dyn Backbone) -> Transform {
+    let n = backbone.normalization();
+    Transform { img_size: config.data.img_size, mean: n.mean, std: n.std }
 }
 
 /// The backbone that `config` names, and the sizes of its maps.
@@ -72,14 +120,7 @@ impl Features {
 pub fn open_backbone(
     config: &Config,
 ) -> Result<(Box<dyn Backbone>, Vec<LevelShape>), ExperimentError> {
-    let backbone = hgad_backbones::build(&BackboneSpec {
-        kind: config.backbone.kind.clone(),
-        weights: Some(config.backbone.weights.clone()).filter(|w| !w.as_os_str().is_empty()),
-        taps: config.backbone.taps.clone(),
-        blocks: config.backbone.blocks.clone(),
-        options: options(&config.backbone.options),
-        ..Default::default()
-    })?;
+    let backbone = hgad_backbones::build(&backbone_spec(config))?;
     let sizes = map_sizes(backbone.as_ref(), config.data.img_size, config.backbone.pyramid)?;
     let shape = |(height, width, channels)| LevelShape { height, width, channels };
     Ok((backbone, sizes.into_iter().map(shape).collect()))
@@ -95,12 +136,7 @@ pub fn prepare(
     observer: &dyn Observer,
 ) -> Result<Features, ExperimentError> {
     let (backbone, levels) = open_backbone(config)?;
-    let normalization = backbone.normalization();
-    let transform = Transform {
-        img_size: config.data.img_size,
-        mean: normalization.mean,
-        std: normalization.std,
-    };
+    let transform = transform(config, backbone.as_ref());
     let fingerprint = backbone.fingerprint();
     let extractor = Extractor {
         backbone: backbone.name().into(),
@@ -113,7 +149,7 @@ pub fn prepare(
     let cache = FeatureCache::open(&cache::root(&config.cache.dir), extractor)?;
     let dataset = data.dataset.as_ref();
 
-    let samples: Vec<&Sample> = data.train.iter().chain(&data.test).collect();
+    let samples: Vec<&Sample> = data.train.iter().chain(&data.held_out).chain(&data.test).collect();
     let contents: Vec<Result<[u8; 32], DatasetError>> =
         samples.par_iter().map(|s| dataset.content_hash(s)).collect();
     let mut unreadable = Unreadable::new(config, observer);
@@ -157,8 +193,20 @@ pub fn prepare(
         pairs.filter_map(|(s, c)| Some((s.clone(), *c.as_ref().ok()?))).unzip()
     };
     let (train, train_content) = keep(&data.train, &contents[..data.train.len()]);
-    let (test, test_content) = keep(&data.test, &contents[data.train.len()..]);
-    Ok(Features { cache, train, test, train_content, test_content, transform, fingerprint })
+    let (held_out_from, test_from) = (data.train.len(), data.train.len() + data.held_out.len());
+    let (held_out, held_out_content) = keep(&data.held_out, &contents[held_out_from..test_from]);
+    let (test, test_content) = keep(&data.test, &contents[test_from..]);
+    Ok(Features {
+        cache,
+        train,
+        held_out,
+        test,
+        train_content,
+        held_out_content,
+        test_content,
+        transform,
+        fingerprint,
+    })
 }
 
 /// Images and masks that cannot be read: told when they are met, and at the end an error that lists

@@ -126,6 +126,17 @@ impl Model {
         Ok(())
     }
 
+    /// Whether its prior knows classes, so that there is a class posterior.
+    ///
+    /// # Errors
+    /// From candle.
+    pub fn has_classes(&self) -> Result<bool, ExperimentError> {
+        match self.levels.first() {
+            Some(level) => Ok(level.prior.log_class_weights()?.is_some()),
+            None => Ok(false),
+        }
+    }
+
     /// How many numbers are trained.
     pub fn parameter_count(&self) -> usize {
         self.levels.iter().flat_map(|l| l.parts()).map(|(_, p)| p.count()).sum()
@@ -275,10 +286,10 @@ impl LevelModel {
         };
         self.map_latents(labels.len(), chunk, device, read, |first, z, log_det| {
             let labels = &labels[first..first + z.dim(0)?];
-            let terms = score_terms(self.prior.as_ref(), z, log_det, labels)?;
-            out.likelihood.extend(host(&terms.likelihood)?);
-            if let (Some(all), Some(t)) = (&mut out.neg_entropy, &terms.neg_entropy) {
-                all.extend(host(t)?);
+            let terms = self.terms(labels, &(z.clone(), log_det.clone()))?;
+            out.likelihood.extend(terms.likelihood);
+            if let (Some(all), Some(t)) = (&mut out.neg_entropy, terms.neg_entropy) {
+                all.extend(t);
             }
             Ok(())
         })?;
@@ -303,6 +314,44 @@ impl LevelModel {
             Ok(())
         })?;
         Ok(out)
+    }
+
+    /// Score terms of latents `z` (B, P, D) with `log_det` (B, P), as [`LevelModel::scores`].
+    ///
+    /// # Errors
+    /// Shapes that do not fit the prior.
+    pub(crate) fn terms(
+        &self,
+        labels: &[u32],
+        (z, log_det): &(Tensor, Tensor),
+    ) -> Result<LevelScores, ExperimentError> {
+        let terms = score_terms(self.prior.as_ref(), z, log_det, labels)?;
+        Ok(LevelScores {
+            height: self.shape.height,
+            width: self.shape.width,
+            likelihood: host(&terms.likelihood)?,
+            neg_entropy: terms.neg_entropy.as_ref().map(host).transpose()?,
+        })
+    }
+
+    /// Latents (B, P, D) and log-determinants (B, P) of whole maps, for inference.
+    ///
+    /// # Errors
+    /// Shapes that do not fit; what `read` gives.
+    pub(crate) fn infer(
+        &self,
+        images: usize,
+        chunk: usize,
+        device: &Device,
+        read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
+    ) -> Result<(Tensor, Tensor), ExperimentError> {
+        let (mut z, mut log_det) = (Vec::new(), Vec::new());
+        self.map_latents(images, chunk, device, read, |_, of_z, of_log_det| {
+            z.push(of_z.clone());
+            log_det.push(of_log_det.clone());
+            Ok(())
+        })?;
+        Ok((Tensor::cat(&z, 0)?, Tensor::cat(&log_det, 0)?))
     }
 
     /// Gives `each` the index of a first image, latents (B, P, D) and log-determinants (B, P) of
@@ -345,7 +394,7 @@ impl LevelModel {
     }
 }
 
-fn host(t: &Tensor) -> candle_core::Result<Vec<f32>> {
+pub(crate) fn host(t: &Tensor) -> candle_core::Result<Vec<f32>> {
     t.flatten_all()?.to_device(&Device::Cpu)?.to_vec1::<f32>()
 }
 

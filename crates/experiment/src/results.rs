@@ -1,6 +1,7 @@
 //! `results.json`: what a run reached. The schema is described in `docs/results.md`.
 
 use crate::config::Config;
+use crate::deployed::Deployed;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -106,12 +107,16 @@ pub struct Evaluation {
     /// Share of the test images whose class was inferred rightly, where it was inferred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_accuracy: Option<f64>,
+    /// The same as a deployed model scores, after the last pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployed: Option<Deployed>,
 }
 
 impl Evaluation {
     /// With the mean made from the classes.
     pub fn new(pass: usize, classes: BTreeMap<String, Metrics>) -> Self {
-        Self { pass, mean: Metrics::mean(classes.values()), classes, class_accuracy: None }
+        let mean = Metrics::mean(classes.values());
+        Self { pass, mean, classes, class_accuracy: None, deployed: None }
     }
 }
 
@@ -184,8 +189,11 @@ pub struct Results {
     pub versions: Versions,
     /// Where the time went.
     pub seconds: Seconds,
-    /// Training images.
+    /// Images trained on.
     pub train_images: usize,
+    /// Normal images that were not trained on and calibrate the deployed scores.
+    #[serde(default)]
+    pub held_out_images: usize,
     /// Test images.
     pub test_images: usize,
     /// Numbers trained.
@@ -200,6 +208,9 @@ pub struct Results {
     /// inferred.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class_accuracy: Option<f64>,
+    /// Scores, thresholds and classes as a deployed model gives them, after the last pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployed: Option<Deployed>,
     /// The pass with the best mean image AUROC on the test set, as the paper reports: chosen with
     /// test labels, so it flatters.
     pub best_on_test: Evaluation,

@@ -1,8 +1,10 @@
 //! A whole experiment: features, training, evaluation, results.
 
+use crate::calibration::{Calibration, calibrate};
 use crate::checkpoint::{self, Progress};
 use crate::config::Config;
 use crate::data;
+use crate::deployed::evaluate_deployed;
 use crate::device;
 use crate::error::ExperimentError;
 use crate::evaluate::{Truth, class_maps, evaluate, score_rule};
@@ -11,12 +13,13 @@ use crate::heat_maps::HeatMaps;
 use crate::image_scores::ImageScores;
 use crate::metrics_log;
 use crate::model::Model;
-use crate::model_file::{self, ModelHeader};
+use crate::model_file::{self, ModelFile, ModelHeader};
 use crate::progress::{Event, Observer};
 use crate::results::{Evaluation, Results, SCHEMA, Seconds, Versions};
 use crate::run_folder::RunFolder;
 use crate::train::Trainer;
 use crate::{atomic, data::Data};
+use hgad_backbones::KeptWeights;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -91,10 +94,11 @@ pub fn run(
         None => RunFolder::create(config)?,
     };
     observer.event(Event::Note(&format!(
-        "{}: {} classes, {} training and {} test images, {} levels, {:.1} million parameters; run folder {}",
+        "{}: {} classes, {} training, {} held-out and {} test images, {} levels, {:.1} million parameters; run folder {}",
         config.name,
         classes.len(),
         features.train.len(),
+        features.held_out.len(),
         features.test.len(),
         features.shapes().len(),
         parameters as f64 / 1e6,
@@ -134,23 +138,52 @@ fn finish(
     mut progress: Progress,
     observer: &dyn Observer,
 ) -> Result<Results, ExperimentError> {
+    let judging = Instant::now();
+    let calibration = calibrate(config, model, features, observer)?;
+    warn(&calibration, model, observer);
+    let deployed = evaluate_deployed(config, model, &calibration, features, truth, observer)?;
+    progress.seconds.evaluation += judging.elapsed().as_secs_f64();
+    // What was trained is kept, whatever has happened to the weights file meanwhile.
+    let weights = model_file::backbone_weights(config, &features.fingerprint).unwrap_or_else(|e| {
+        let text = format!("the model is written without the backbone's weights: {e}");
+        observer.event(Event::Warning(&text));
+        None
+    });
     let header = ModelHeader {
+        calibration: Some(calibration),
+        normalization: None,
         config: config.clone(),
         shapes: features.shapes().to_vec(),
         classes: model.classes.clone(),
         backbone: features.fingerprint.clone(),
         passes: progress.passes,
     };
-    model_file::save(&run.model(), model, &header)?;
+    model_file::save(&run.model(), model, &header, weights.as_ref())?;
     let drawing = Instant::now();
     picture(config, model, features, data, truth, run, observer)?;
     let s = &mut progress.seconds;
     s.maps += drawing.elapsed().as_secs_f64();
     s.total = s.features + s.training + s.evaluation + s.maps;
-    let results = results(config, run, features, model.parameter_count(), progress)?;
+    let mut results = results(config, run, features, model.parameter_count(), progress)?;
+    results.deployed = Some(deployed);
     // Written last: a run with results is finished.
     atomic::write_bytes(&run.results(), &serde_json::to_vec_pretty(&results).unwrap_or_default())?;
     Ok(results)
+}
+
+/// Tells of classes whose threshold promises nothing, together where the reason is the same for all.
+fn warn(calibration: &Calibration, model: &Model, observer: &dyn Observer) {
+    let rate = calibration.rates.false_alarm_rate;
+    let all = model.classes.iter().zip(&calibration.classes);
+    let caveats: Vec<(&String, String)> =
+        all.filter_map(|(name, c)| Some((name, c.caveat(rate)?))).collect();
+    if let Some((name, caveat)) = caveats.first() {
+        let others = match caveats.len() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} other classes)"),
+        };
+        observer.event(Event::Note(&format!("threshold of {name}{others}: {caveat}")));
+    }
 }
 
 /// A run of `config` that differs from the finished run `donor` in its scores and pictures alone:
@@ -267,19 +300,21 @@ fn results(
         versions: Versions::here(),
         seconds: progress.seconds,
         train_images: features.train.len(),
+        held_out_images: features.held_out.len(),
         test_images: features.test.len(),
         parameters,
         passes: progress.passes,
         mean: last.mean,
         classes: last.classes,
         class_accuracy: last.class_accuracy,
+        deployed: None,
         best_on_test: best,
         settings: config.clone(),
     })
 }
 
 /// The table of a finished run computed again from its saved model. The first of an imported model
-/// is kept as its results, which finishes that run.
+/// is kept as its results, which finishes that run, and calibrates the model for prediction.
 ///
 /// # Errors
 /// There is no model; the backbone or data are others than it was trained on.
@@ -288,30 +323,98 @@ pub fn reevaluate(
     overrides: impl FnOnce(&mut Config),
     observer: &dyn Observer,
 ) -> Result<(Config, Evaluation), ExperimentError> {
+    again(path, overrides, false, observer)
+}
+
+/// [`reevaluate`] with a calibration made anew, which is written into the model's file.
+///
+/// # Errors
+/// As [`reevaluate`].
+pub fn recalibrate(
+    path: &Path,
+    overrides: impl FnOnce(&mut Config),
+    observer: &dyn Observer,
+) -> Result<(Config, Evaluation), ExperimentError> {
+    again(path, overrides, true, observer)
+}
+
+fn again(
+    path: &Path,
+    overrides: impl FnOnce(&mut Config),
+    anew: bool,
+    observer: &dyn Observer,
+) -> Result<(Config, Evaluation), ExperimentError> {
     let run = RunFolder::open(path)?;
     let mut config = run.load_config()?;
     overrides(&mut config);
     let started = Instant::now();
-    let t = trained(&run, &config, observer)?;
+    let mut t = trained(&run, &config, observer)?;
     let features = started.elapsed().as_secs_f64();
-    let evaluation = evaluate(&config, &t.model, &t.features, &t.truth, t.passes, observer)?;
-    if run.is_imported() && !run.is_finished() {
+    let first = run.is_imported() && !run.is_finished();
+    if anew || (first && t.calibration.is_none()) {
+        keep_calibration(&run, &config, &mut t, observer)?;
+    }
+    let evaluation = judge(&config, &t, observer)?;
+    if first {
         let (last, best) = (Some(evaluation.clone()), Some(evaluation.clone()));
         let total = started.elapsed().as_secs_f64();
-        let evaluation = total - features;
-        let seconds = Seconds { features, evaluation, total, ..Seconds::default() };
+        let seconds =
+            Seconds { features, evaluation: total - features, total, ..Seconds::default() };
         let progress = Progress { passes: t.passes, best, last, seconds };
-        let results = results(&config, &run, &t.features, t.model.parameter_count(), progress)?;
+        let mut results = results(&config, &run, &t.features, t.model.parameter_count(), progress)?;
+        results.deployed = evaluation.deployed.clone();
         let text = serde_json::to_vec_pretty(&results).unwrap_or_default();
         atomic::write_bytes(&run.results(), &text)?;
     }
     Ok((config, evaluation))
 }
 
+/// Calibrates the model and writes that into its file.
+fn keep_calibration(
+    run: &RunFolder,
+    config: &Config,
+    t: &mut Trained,
+    observer: &dyn Observer,
+) -> Result<(), ExperimentError> {
+    let calibration = calibrate(&t.config, &t.model, &t.features, observer)?;
+    warn(&calibration, &t.model, observer);
+    t.header.calibration = Some(calibration.clone());
+    t.header.config.calibration = t.config.calibration.clone();
+    t.calibration = Some(calibration);
+    if t.weights.is_none() {
+        t.weights = model_file::backbone_weights(config, &t.features.fingerprint)?;
+    }
+    model_file::save(&run.model(), &t.model, &t.header, t.weights.as_ref())
+}
+
+/// Both tables: the paper's rule and the deployed scores, with the model's own calibration where it
+/// has one.
+fn judge(
+    config: &Config,
+    t: &Trained,
+    observer: &dyn Observer,
+) -> Result<Evaluation, ExperimentError> {
+    let mut evaluation = evaluate(config, &t.model, &t.features, &t.truth, t.passes, observer)?;
+    let calibration = match &t.calibration {
+        Some(own) => own.clone(),
+        None => calibrate(&t.config, &t.model, &t.features, observer)?,
+    };
+    let (model, truth) = (&t.model, &t.truth);
+    let deployed = evaluate_deployed(&t.config, model, &calibration, &t.features, truth, observer)?;
+    evaluation.deployed = Some(deployed);
+    Ok(evaluation)
+}
+
 /// A trained model with what it is tested on.
 struct Trained {
     model: Model,
+    header: ModelHeader,
+    /// The backbone's weights, where the model's file has them.
+    weights: Option<KeptWeights>,
+    calibration: Option<Calibration>,
     passes: usize,
+    /// As asked, with the images held out that the model was not trained on.
+    config: Config,
     data: Data,
     features: Features,
     truth: Truth,
@@ -329,8 +432,19 @@ fn trained(
         return Err(wrong(reason.into()));
     }
     let device = device::open(config)?;
-    let (model, header) = model_file::load(&run.model(), &device)?;
-    let data = data::open(config)?;
+    let mut file = ModelFile::read(&run.model())?;
+    let model = file.model(&device)?;
+    let weights = file.take_backbone_weights();
+    let header = file.header;
+    let mut config = config.clone();
+    config.seed = header.config.seed;
+    config.calibration.share = match &header.calibration {
+        Some(_) => header.config.calibration.share,
+        // Earlier versions trained on all.
+        None => 0.0,
+    };
+    config.calibration.minimum = header.config.calibration.minimum;
+    let data = data::open(&config)?;
     if data.dataset.classes() != model.classes {
         return Err(wrong(format!(
             "the model knows the classes {}, the data set has {}",
@@ -338,11 +452,21 @@ fn trained(
             data.dataset.classes().join(", ")
         )));
     }
-    let features = features::prepare(config, &data, observer)?;
+    let features = features::prepare(&config, &data, observer)?;
     if features.fingerprint != header.backbone || features.shapes() != header.shapes {
         let reason = "the model was trained on another backbone, other weights or another image size than the configuration names now";
         return Err(wrong(reason.into()));
     }
     let truth = Truth::load(&features, data.dataset.as_ref(), config.data.mask_size)?;
-    Ok(Trained { model, passes: header.passes, data, features, truth })
+    Ok(Trained {
+        model,
+        calibration: header.calibration.clone(),
+        passes: header.passes,
+        header,
+        weights,
+        config,
+        data,
+        features,
+        truth,
+    })
 }

@@ -60,6 +60,25 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         limit,
         "expected a rate above 0 and up to 1",
     )?;
+    let share = c.calibration.share;
+    require(
+        "calibration.share",
+        (0.0..=0.5).contains(&share),
+        share,
+        "expected a share from 0 (train on all) to 0.5",
+    )?;
+    let rates = [
+        ("calibration.false_alarm_rate", c.calibration.false_alarm_rate),
+        ("calibration.none_rate", c.calibration.none_rate),
+    ];
+    for (key, rate) in rates {
+        require(
+            key,
+            rate > 0.0 && rate < 1.0,
+            rate,
+            "expected a rate between 0 and 1, such as 0.05",
+        )?;
+    }
     one_of("cache.dtype", &c.cache.dtype, &["f32", "f16"])?;
     let known = device::is_known(&c.device);
     require("device", known, &c.device, "expected cpu, cuda, metal, or one by number: cuda:1")?;

@@ -254,7 +254,7 @@ fn gradients_body<I: Isa>(
     let out = dx.iter_mut().zip(draw.chunks_exact_mut(width));
     for ((dx, draw), ((x, raw), grad)) in out.zip(rows) {
         let (dy, dlog) = (grad[0], grad[1]);
-        if !(x.abs() <= shape.bound) {
+        if x.is_nan() || x.abs() > shape.bound {
             *dx = dy;
             continue;
         }

@@ -36,6 +36,11 @@ pub enum ScoreError {
         /// Which level.
         level: usize,
     },
+    /// A class without images to calibrate on.
+    #[error(
+        "a class has no normal image to calibrate its scores on; every class needs at least one"
+    )]
+    NothingToCalibrate,
     /// A name that no rule has.
     #[error("unknown score rule `{kind}`; known: {known}")]
     Kind {

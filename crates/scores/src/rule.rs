@@ -1,8 +1,10 @@
 //! The interface of every way to make anomaly maps, and the rules by name.
 
 use crate::ScoreError;
-use crate::paper_rule::{Evidence, PaperRule};
+use crate::paper_rule::PaperRule;
+use crate::term_map::Evidence;
 use hgad_registry::Registry;
+use serde::{Deserialize, Serialize};
 
 /// Score terms of one feature level for some images of one class, positions row-major.
 #[derive(Clone, Debug, Default)]
@@ -17,8 +19,21 @@ pub struct LevelScores {
     pub neg_entropy: Option<Vec<f32>>,
 }
 
+impl LevelScores {
+    /// Those of the `i`-th image alone.
+    pub fn image(&self, i: usize) -> Self {
+        let positions = self.height * self.width;
+        let own = |v: &Vec<f32>| v[i * positions..][..positions].to_vec();
+        Self {
+            likelihood: own(&self.likelihood),
+            neg_entropy: self.neg_entropy.as_ref().map(own),
+            ..*self
+        }
+    }
+}
+
 /// How score terms become pixels.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MapConfig {
     /// Side of the square maps, pixels.
     pub size: usize,

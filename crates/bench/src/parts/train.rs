@@ -57,6 +57,7 @@ fn config(cache: &std::path::Path) -> Result<Config, ExperimentError> {
     config.train = Config::default().train;
     config.train.epochs = 1000;
     config.train.passes = 1;
+    config.calibration.share = 0.0;
     Ok(config)
 }
 

@@ -3,13 +3,16 @@
 use super::Outcome;
 use crate::arguments::ExperimentArguments;
 use crate::terminal::Terminal;
-use hgad_experiment::{Resume, RunOptions, compose, table};
+use hgad_experiment::{Resume, RunOptions, compose, deployed_table, table};
 use std::process::ExitCode;
 
 /// Runs an experiment and prints its table.
 pub fn run(a: ExperimentArguments, terminal: &Terminal) -> Outcome {
     let mut overrides = a.set;
     overrides.extend(a.device.map(|d| format!("device={d}")));
+    if a.without_backbone {
+        overrides.push("run.backbone_weights=false".into());
+    }
     let config = compose(&a.name, &overrides)?;
     let resume = match a.resume {
         None => Resume::No,
@@ -37,6 +40,9 @@ pub fn run(a: ExperimentArguments, terminal: &Terminal) -> Outcome {
     if let Some(share) = results.class_accuracy {
         println!("class inferred rightly: {:.1} % of the test images", 100.0 * share);
     }
+    if let Some(deployed) = &results.deployed {
+        println!("\n{}", deployed_table(deployed));
+    }
     let s = &results.seconds;
     println!(
         "seconds: features {:.1}, training {:.1}, evaluation {:.1}, maps {:.1}, total {:.1}",
@@ -48,5 +54,6 @@ pub fn run(a: ExperimentArguments, terminal: &Terminal) -> Outcome {
         " (scores of all test images in scores.csv)"
     };
     println!("run folder {}{pictures}", folder.path().display());
+    println!("to use the model: hgad predict {} IMAGE-OR-FOLDER ...", folder.path().display());
     Ok(ExitCode::SUCCESS)
 }

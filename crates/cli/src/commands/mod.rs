@@ -12,6 +12,7 @@ pub mod experiment;
 pub mod experiments;
 pub mod export;
 pub mod import;
+pub mod predict;
 
 use std::process::ExitCode;
 

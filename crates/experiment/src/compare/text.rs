@@ -4,6 +4,9 @@ use crate::compare::{Column, Comparison, Pair};
 use crate::compose::stem;
 use serde_json::Value;
 
+/// A run's values, and their differences to the published ones.
+type Cells = (Option<Pair>, Option<Pair>);
+
 /// For a terminal.
 pub fn plain(c: &Comparison) -> String {
     render(c, aligned, "")
@@ -59,9 +62,7 @@ fn figures(c: &Comparison) -> Grid {
         }
     }
     let mut grid = vec![head];
-    let mut row = |name: &str,
-                   published: Option<Pair>,
-                   of: &dyn Fn(&Column) -> (Option<Pair>, Option<Pair>)| {
+    let mut row = |name: &str, published: Option<Pair>, of: &dyn Fn(&Column) -> Cells| {
         let mut cells = vec![name.to_string()];
         if c.published.is_some() {
             cells.extend(values(published, |v| format!("{v:.3}")));

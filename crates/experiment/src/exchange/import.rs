@@ -74,14 +74,18 @@ pub fn import(
     let text = serde_json::to_vec_pretty(&origin).unwrap_or_default();
     atomic::write_bytes(&run.origin(), &text)?;
     let passes = checkpoint.passes();
+    let fingerprint = backbone.fingerprint();
+    let weights = model_file::backbone_weights(&config, &fingerprint)?;
     let header = ModelHeader {
         config,
         shapes,
         classes: classes.clone(),
-        backbone: backbone.fingerprint(),
+        backbone: fingerprint,
         passes,
+        calibration: None,
+        normalization: None,
     };
-    model_file::save(&run.model(), &model, &header)?;
+    model_file::save(&run.model(), &model, &header, weights.as_ref())?;
     Ok(Imported { run, sizes, classes, passes, ignored: checkpoint.ignored })
 }
 
@@ -101,7 +105,8 @@ fn configuration(request: &ImportRequest, sizes: &Sizes) -> Result<Config, Exper
     ];
     let numbers = numbers.map(|(t, k, v)| (t, k, Value::Integer(v as i64)));
     let words = words.map(|(t, k, v)| (t, k, Value::String(v.into())));
-    let mut over = Table::new();
+    // It was trained on all images, so none are held out of its calibration.
+    let mut over = toml::toml! { calibration = { share = 0.0 } };
     let asked: Vec<(&str, &str)> = request
         .set
         .iter()

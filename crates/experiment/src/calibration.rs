@@ -1,0 +1,128 @@
+//! What a deployed model knows of normal images: constants, score distributions, thresholds.
+
+use crate::config::{CalibrationConfig, Config};
+use crate::error::ExperimentError;
+use crate::evaluate::score_rule;
+use crate::features::{Features, Part};
+use crate::model::Model;
+use crate::progress::{Event, Observer};
+use hgad_scores::{
+    ClassCalibration, Evidence, MapConfig, Reference, Threshold, atypicality, smallest_rate,
+};
+use serde::{Deserialize, Serialize};
+
+/// The calibration of a model, kept in its file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// What maps are made of.
+    pub evidence: Evidence,
+    /// Size and filter of maps.
+    pub map: MapConfig,
+    /// The rates it was made for; thresholds of others follow from the same scores.
+    pub rates: CalibrationConfig,
+    /// By class, in the order of the model's.
+    pub classes: Vec<CalibratedClass>,
+    /// Foreignness of the calibration images of all classes together, each under its own.
+    pub foreign: Reference,
+}
+
+/// One class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CalibratedClass {
+    /// Whether its images were held out from training; else the model knew them, and thresholds
+    /// promise nothing.
+    pub held_out: bool,
+    /// The constants.
+    pub constants: ClassCalibration,
+}
+
+impl CalibratedClass {
+    /// Its calibration images.
+    pub fn images(&self) -> usize {
+        self.constants.scores.len()
+    }
+
+    /// The threshold of image scores for a false-alarm rate.
+    pub fn threshold(&self, rate: f64) -> Threshold {
+        self.constants.scores.threshold(rate)
+    }
+
+    /// Whether the threshold for `rate` comes with the conformal guarantee.
+    pub fn guarantees(&self, rate: f64) -> bool {
+        self.held_out && self.threshold(rate).supported
+    }
+
+    /// Why there is no guarantee for `rate`, and what to do; `None` where there is one.
+    pub fn caveat(&self, rate: f64) -> Option<String> {
+        let (n, least) = (self.images(), smallest_rate(self.images()));
+        if !self.held_out {
+            return Some(format!(
+                "its {n} calibration images were trained on: the threshold promises nothing; hold some out with calibration.share above 0"
+            ));
+        }
+        (!self.threshold(rate).supported).then(|| {
+            format!(
+                "{n} held-out images are too few for a false-alarm rate of {rate}: the smallest they support is 1/{} = {least:.3}; the threshold is extrapolated and promises nothing",
+                n + 1
+            )
+        })
+    }
+}
+
+/// What maps of a deployed model are made of: as the score rule of `config` where it is one of the
+/// four, else the paper's, or likelihood alone under a prior without classes.
+fn evidence(config: &Config, model: &Model) -> Result<Evidence, ExperimentError> {
+    let rule = score_rule(config, model)?;
+    let has_classes = model.has_classes()?;
+    let usual = if has_classes { Evidence::Product } else { Evidence::Likelihood };
+    Ok(Evidence::named(rule.name()).unwrap_or(usual))
+}
+
+/// Calibrates `model` on the held-out images; a class without any, on those it was trained on.
+///
+/// # Errors
+/// What scoring gives; a class without normal images.
+pub fn calibrate(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+    observer: &dyn Observer,
+) -> Result<Calibration, ExperimentError> {
+    model.track(false);
+    let evidence = evidence(config, model)?;
+    let map = MapConfig { size: config.data.mask_size, sigma: config.score.sigma };
+    let chunk = config.train.chunk.max(4096);
+    let of = |part: Part, class: usize| -> Vec<usize> {
+        let samples = features.samples(part);
+        (0..samples.len()).filter(|i| samples[*i].class == class).collect()
+    };
+    let total = model.classes.len() as u64;
+    observer.event(Event::Begin { what: "calibrating", total, unit: "classes" });
+    let mut classes = Vec::with_capacity(model.classes.len());
+    let mut foreign = Vec::new();
+    for (class, name) in model.classes.iter().enumerate() {
+        let held = of(Part::HeldOut, class);
+        let held_out = !held.is_empty();
+        let (part, samples) =
+            if held_out { (Part::HeldOut, held) } else { (Part::Train, of(Part::Train, class)) };
+        let labels = vec![class as u32; samples.len()];
+        let levels = model
+            .levels
+            .iter()
+            .enumerate()
+            .map(|(l, level)| {
+                level.scores(&labels, chunk, model.device(), features.reader(part, &samples, l))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let constants = ClassCalibration::fit(evidence, samples.len(), &levels, &map)?;
+        foreign.extend(
+            (0..samples.len()).map(|i| constants.foreignness(atypicality(&levels, i)) as f32),
+        );
+        classes.push(CalibratedClass { held_out, constants });
+        observer.event(Event::Advance { done: class as u64 + 1, state: name });
+    }
+    observer.event(Event::End);
+    let nothing = hgad_scores::ScoreError::NothingToCalibrate;
+    let foreign = Reference::new(foreign).ok_or(nothing)?;
+    Ok(Calibration { evidence, map, rates: config.calibration.clone(), classes, foreign })
+}
