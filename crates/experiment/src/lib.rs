@@ -27,6 +27,7 @@ pub mod model_file;
 mod optimizer;
 mod options;
 mod progress;
+pub mod report;
 mod results;
 mod run;
 mod run_folder;

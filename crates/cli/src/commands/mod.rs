@@ -9,6 +9,7 @@ pub mod datasets;
 pub mod evaluate;
 pub mod experiment;
 pub mod experiments;
+pub mod report;
 
 use std::process::ExitCode;
 

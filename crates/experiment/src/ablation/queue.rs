@@ -4,7 +4,7 @@ use super::plan::{Plan, PlannedRun};
 use super::summary::Summary;
 use super::{figure, memory, text};
 use crate::atomic;
-use crate::config::{Config, EvalConfig, MapsConfig, RunConfig, ScoreConfig};
+use crate::config::{Config, EvalConfig, MapsConfig, ReportConfig, RunConfig, ScoreConfig};
 use crate::error::ExperimentError;
 use crate::progress::{Event, Observer};
 use crate::results::Results;
@@ -123,6 +123,7 @@ fn share_training(a: &Config, b: &Config) -> bool {
         score: ScoreConfig::default(),
         eval: EvalConfig::default(),
         maps: MapsConfig::default(),
+        report: ReportConfig::default(),
         ..c.clone()
     };
     a.eval.every == 0 && b.eval.every == 0 && key(a) == key(b)
