@@ -51,8 +51,8 @@ pub fn line(chart: &LineChart) -> String {
             "<g class=\"mark\"><path d=\"M{x},{}V{}\"/><text x=\"{}\" y=\"{}\">{}</text></g>",
             coordinate(frame.top()),
             coordinate(frame.height - frame.bottom),
-            coordinate(frame.x(pass - 0.5) + 5.0),
-            coordinate(frame.top() + 9.0),
+            coordinate(frame.x(pass - 0.5) - 1.0),
+            coordinate(frame.top() - 1.0),
             escape(text),
             x = coordinate(x),
         );

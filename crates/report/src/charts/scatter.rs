@@ -6,6 +6,10 @@ use crate::html::{coordinate, escape};
 
 /// Share of the vectors at each end of an axis that may lie beyond it.
 const CUT: f64 = 0.004;
+/// A name's distance above its ring, its height, and the width of a letter.
+const ABOVE: f64 = 12.0;
+const LINE: f64 = 15.0;
+const LETTER: f64 = 8.0;
 
 /// The chart. Vectors beyond its border are drawn at it.
 pub fn scatter(level: &LatentLevel) -> String {
@@ -31,23 +35,42 @@ pub fn scatter(level: &LatentLevel) -> String {
     for (i, class) in level.classes.iter().enumerate() {
         content += &marks(&frame, &class.anomalous, "crosses", i, cross);
     }
-    for (i, class) in level.classes.iter().enumerate() {
-        let Some(center) = class.center else { continue };
-        let [x, y] = place(&frame, center).map(coordinate);
-        let name = escape(&class.class);
-        content += &format!(
-            "<g class=\"center {}\" data-class=\"{i}\"><circle cx=\"{x}\" cy=\"{y}\" r=\"7\" data-tip=\"centre of {name}\"/><text x=\"{x}\" y=\"{y}\" dy=\"-12\">{name}</text></g>",
-            color_class(i)
-        );
-    }
-    if let Some(center) = level.shared_center {
-        let [x, y] = place(&frame, center).map(coordinate);
-        content += &format!(
-            "<g class=\"center\"><circle cx=\"{x}\" cy=\"{y}\" r=\"7\"/><text x=\"{x}\" y=\"{y}\" dy=\"-12\">one centre for all</text></g>"
-        );
-    }
+    content += &centers(&frame, level);
     let title = format!("Latent vectors of level {} in their principal plane", level.level);
     frame.draw(&title, &content)
+}
+
+/// Rings at the centres with their names, which move upwards where they would cover each other.
+fn centers(frame: &Frame, level: &LatentLevel) -> String {
+    let of_classes = level.classes.iter().enumerate();
+    let mut all: Vec<(Option<usize>, &str, [f64; 2])> = of_classes
+        .filter_map(|(i, c)| Some((Some(i), c.class.as_str(), place(frame, c.center?))))
+        .chain(level.shared_center.map(|c| (None, "one centre for all", place(frame, c))))
+        .collect();
+    // From the lowest, so that each finds its room above those before it.
+    all.sort_by(|a, b| b.2[1].total_cmp(&a.2[1]));
+    let mut taken: Vec<[f64; 3]> = Vec::new();
+    let (mut rings, mut names) = (String::new(), String::new());
+    for (class, name, [x, y]) in all {
+        let half = LETTER * name.chars().count() as f64 / 2.0;
+        let mut at = y - ABOVE;
+        let covers = |[u, v, w]: &&[f64; 3], at: f64| {
+            (u - x).abs() < half + w && (v - at).abs() < LINE - 1e-6
+        };
+        while let Some(other) = taken.iter().find(|t| covers(t, at)) {
+            at = other[1] - LINE;
+        }
+        taken.push([x, at, half]);
+        let style = class.map_or("center\"".into(), |i| {
+            format!("center {}\" data-class=\"{i}\"", color_class(i))
+        });
+        let (x, y, at, name) = (coordinate(x), coordinate(y), coordinate(at), escape(name));
+        rings += &format!(
+            "<g class=\"{style}><circle cx=\"{x}\" cy=\"{y}\" r=\"7\" data-tip=\"centre: {name}\"/></g>"
+        );
+        names += &format!("<g class=\"{style}><text x=\"{x}\" y=\"{at}\">{name}</text></g>");
+    }
+    rings + &names
 }
 
 fn marks(frame: &Frame, points: &[[f32; 2]], style: &str, class: usize, mark: &str) -> String {
@@ -103,5 +126,23 @@ mod tests {
         assert!(svg.contains(&dots), "{dots} in {svg}");
         assert!(svg.contains("M383,262m-3-3"), "{svg}");
         assert!(svg.contains(">&lt;b&gt;</text>") && !svg.contains("<b>"), "{svg}");
+    }
+
+    #[test]
+    fn names_of_centres_do_not_cover_each_other() {
+        let class = |name: &str, x: f32| LatentClass {
+            class: name.into(),
+            normal: vec![[-9.0, -9.0], [9.0, 9.0]],
+            center: Some([x, 0.0]),
+            ..Default::default()
+        };
+        let classes = vec![class("first", 0.0), class("second", 0.1), class("third", 8.0)];
+        let svg = scatter(&LatentLevel { level: "1".into(), classes, ..Default::default() });
+        let y = |name: &str| -> f64 {
+            let before = svg.split(&format!("\">{name}</text>")).next().unwrap();
+            before.rsplit("y=\"").next().unwrap().parse().unwrap()
+        };
+        assert!((y("first") - y("second")).abs() >= LINE - 0.2, "{} {}", y("first"), y("second"));
+        assert_eq!(y("third"), 250.0);
     }
 }

@@ -12,8 +12,7 @@ pub struct Cell {
 impl Cell {
     /// A share of one, with a bar of its length.
     pub fn share(value: Option<f64>) -> Self {
-        // Bars show the upper half, where scores lie.
-        let length = value.map_or(0.0, |v| (2.0 * v - 1.0).clamp(0.0, 1.0));
+        let length = value.map_or(0.0, |v| v.clamp(0.0, 1.0));
         let html = format!("<span class=\"bar\" style=\"--v:{length:.3}\">{}</span>", share(value));
         Self { html, value }
     }

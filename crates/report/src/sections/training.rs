@@ -36,10 +36,8 @@ pub fn training(report: &Report) -> String {
     ];
     if tested.iter().any(|s| !s.points.is_empty()) {
         let title = "AUROC on the test set";
-        let key =
-            "<p class=\"key\"><span class=\"c0\">image</span><span class=\"c2\">pixel</span></p>";
-        charts +=
-            &chart(title, tested, true).replace("</figcaption>", &format!("</figcaption>{key}"));
+        let key = " <span class=\"key\"><span class=\"c0\">image</span><span class=\"c2\">pixel</span></span></figcaption>";
+        charts += &chart(title, tested, true).replacen("</figcaption>", key, 1);
     }
     charts += &chart("learning rate", vec![one("rate", None, &|p| Some(p.rate))], false);
     let lead = "Mean over steps and levels of each pass; terms before their weights.";
