@@ -31,6 +31,8 @@ pub enum Command {
     Experiment(ExperimentArguments),
     /// Runs an experiment in several variants with several seeds: one table that compares them.
     Ablation(AblationArguments),
+    /// Draws the page of a finished run again, or one that compares several.
+    Report(ReportArguments),
     /// Computes the table of a finished run again from its saved model.
     Evaluate(EvaluateArguments),
     /// Prints runs beside published numbers and each other, class by class.
@@ -117,6 +119,21 @@ pub struct AblationArguments {
     /// Writes the table as JSON there too.
     #[arg(long, value_name = "FILE")]
     pub results: Option<PathBuf>,
+}
+
+/// `hgad report`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad report runs/demo/20260101-120000-s0            draws its report.html again\n  hgad report runs/demo/*                             comparison.html: all runs side by side\n  hgad report runs/ablation-priors/*/* --out priors.html"
+)]
+pub struct ReportArguments {
+    /// Folders of finished runs.
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Where the page goes: by default report.html in the folder of one run, comparison.html here
+    /// for several.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `hgad evaluate`

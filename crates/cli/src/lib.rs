@@ -30,6 +30,7 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Experiment(a) => commands::experiment::run(a, &terminal),
         Command::Ablation(a) => commands::ablation::run(a, &terminal),
+        Command::Report(a) => commands::report::run(a),
         Command::Evaluate(a) => commands::evaluate::run(a, &terminal),
         Command::Compare(a) => commands::compare::run(a),
         Command::Import(a) => commands::import::run(a, &terminal),

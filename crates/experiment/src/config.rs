@@ -43,6 +43,8 @@ pub struct Config {
     pub eval: EvalConfig,
     /// Pictures.
     pub maps: MapsConfig,
+    /// The page of the run.
+    pub report: ReportConfig,
 }
 
 impl Default for Config {
@@ -64,6 +66,7 @@ impl Default for Config {
             calibration: CalibrationConfig::default(),
             eval: EvalConfig::default(),
             maps: MapsConfig::default(),
+            report: ReportConfig::default(),
         }
     }
 }
@@ -441,5 +444,23 @@ pub struct MapsConfig {
 impl Default for MapsConfig {
     fn default() -> Self {
         Self { per_class: 8 }
+    }
+}
+
+/// `[report]`: `report.html` of the run, and `report.json`, which it is drawn from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Whether they are written.
+    pub enabled: bool,
+    /// Images a class in the gallery; fewer, but two, where that would be above 120 in all.
+    pub gallery: usize,
+    /// Latent vectors a class and level in the plane; 0 for none.
+    pub vectors: usize,
+}
+
+impl Default for ReportConfig {
+    fn default() -> Self {
+        Self { enabled: true, gallery: 6, vectors: 400 }
     }
 }

@@ -34,6 +34,7 @@ mod options;
 pub mod predict;
 mod progress;
 mod reference;
+pub mod report;
 mod results;
 mod run;
 mod run_folder;

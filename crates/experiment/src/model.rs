@@ -266,6 +266,25 @@ impl LevelModel {
         Ok((z, log_det.reshape((images, positions))?))
     }
 
+    /// Latents (N, D) of single vectors, `features` (N, D) each at its own of `positions` (N).
+    ///
+    /// # Errors
+    /// Shapes that do not fit; a position beyond the map.
+    pub fn latents_at(
+        &self,
+        features: &Tensor,
+        positions: &[u32],
+    ) -> Result<Tensor, ExperimentError> {
+        let code = match &self.position {
+            Some(p) => {
+                let index = Tensor::from_slice(positions, positions.len(), p.device())?;
+                Some(p.index_select(&index, 0)?)
+            }
+            None => None,
+        };
+        Ok(self.flow.forward(features, code.as_ref())?.0)
+    }
+
     /// Score terms of whole maps of images of classes `labels`. `read` appends the map of image `i`,
     /// positions row-major, channels last; about `chunk` vectors go through the flow at once.
     ///

@@ -15,6 +15,7 @@ use crate::metrics_log;
 use crate::model::Model;
 use crate::model_file::{self, ModelFile, ModelHeader};
 use crate::progress::{Event, Observer};
+use crate::report::{self, Collector};
 use crate::results::{Evaluation, Results, SCHEMA, Seconds, Versions};
 use crate::run_folder::RunFolder;
 use crate::train::Trainer;
@@ -118,7 +119,7 @@ pub fn run(
     train(config, &mut trainer, &features, &truth, &run, &mut progress, observer)?;
 
     let results =
-        finish(config, &trainer.model, &features, &data, &truth, &run, progress, observer)?;
+        finish(config, &trainer.model, &features, &data, &truth, &run, &run, progress, observer)?;
     if let Some(path) = &options.results {
         atomic::write_bytes(path, &serde_json::to_vec_pretty(&results).unwrap_or_default())?;
     }
@@ -127,7 +128,8 @@ pub fn run(
     Ok((run, results))
 }
 
-/// Writes the model, the pictures and the results of a trained and evaluated model.
+/// Writes the model, the pictures, the report and the results of a trained and evaluated model;
+/// `trained` is the run that trained it.
 fn finish(
     config: &Config,
     model: &Model,
@@ -135,6 +137,7 @@ fn finish(
     data: &Data,
     truth: &Truth,
     run: &RunFolder,
+    trained: &RunFolder,
     mut progress: Progress,
     observer: &dyn Observer,
 ) -> Result<Results, ExperimentError> {
@@ -160,12 +163,20 @@ fn finish(
     };
     model_file::save(&run.model(), model, &header, weights.as_ref())?;
     let drawing = Instant::now();
-    picture(config, model, features, data, truth, run, observer)?;
+    let collected = picture(config, model, features, data, truth, run, observer)?;
     let s = &mut progress.seconds;
-    s.maps += drawing.elapsed().as_secs_f64();
-    s.total = s.features + s.training + s.evaluation + s.maps;
+    s.report = collected.as_ref().map_or(0.0, |c| c.seconds);
+    s.maps += drawing.elapsed().as_secs_f64() - s.report;
+    s.total = s.features + s.training + s.evaluation + s.maps + s.report;
     let mut results = results(config, run, features, model.parameter_count(), progress)?;
     results.deployed = Some(deployed);
+    if let Some(collected) = collected {
+        let passes = trained.metrics();
+        let written = report::write(run, &passes, collected, model, features, truth, &mut results);
+        if let Err(error) = written {
+            warn_of_report(observer, &error);
+        }
+    }
     // Written last: a run with results is finished.
     atomic::write_bytes(&run.results(), &serde_json::to_vec_pretty(&results).unwrap_or_default())?;
     Ok(results)
@@ -208,7 +219,7 @@ pub fn rescore(
     (progress.last, progress.best) = (Some(now.clone()), Some(now));
     let run = RunFolder::create(config)?;
     let results =
-        finish(config, &t.model, &t.features, &t.data, &t.truth, &run, progress, observer)?;
+        finish(config, &t.model, &t.features, &t.data, &t.truth, &run, donor, progress, observer)?;
     Ok((run, results))
 }
 
@@ -252,32 +263,44 @@ fn train(
     Ok(())
 }
 
-/// Scores and pictures of the test images.
-fn picture(
+/// A report that cannot be drawn costs no run.
+fn warn_of_report(observer: &dyn Observer, error: &ExperimentError) {
+    observer.event(Event::Warning(&format!("no report is written: {error}")));
+}
+
+/// Scores and pictures of the test images, and what a report shows of them.
+fn picture<'a>(
     config: &Config,
     model: &Model,
-    features: &Features,
-    data: &Data,
-    truth: &Truth,
+    features: &'a Features,
+    data: &'a Data,
+    truth: &'a Truth,
     run: &RunFolder,
     observer: &dyn Observer,
-) -> Result<(), ExperimentError> {
+) -> Result<Option<Collector<'a>>, ExperimentError> {
     let total = features.test.len() as u64;
     observer.event(Event::Begin { what: "scores and heat maps", total, unit: "images" });
     let mut pictures = HeatMaps::new(config.maps.per_class, run.maps(), features, data, truth);
     let mut scores = ImageScores::new();
+    let collector = || Collector::new(&config.report, features, data, truth);
+    let mut collected = config.report.enabled.then(collector);
     let mut done = 0;
     class_maps(config, model, features, |of| {
         let class = &model.classes[of.class];
         scores.add(&of, features, class);
         pictures.draw(&of, class)?;
+        if let Some(Err(error)) = collected.as_mut().map(|c| c.add(&of, class, None)) {
+            warn_of_report(observer, &error);
+            collected = None;
+        }
         done += of.samples.len() as u64;
         observer.event(Event::Advance { done, state: class });
         Ok(())
     })?;
     observer.event(Event::End);
     scores.write(&run.scores())?;
-    pictures.finish()
+    pictures.finish()?;
+    Ok(collected)
 }
 
 fn results(

@@ -203,6 +203,16 @@ impl RunFolder {
         self.0.join("origin.json")
     }
 
+    /// What it reached, as a page.
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report.html")
+    }
+
+    /// What the page is drawn from.
+    pub fn report_data(&self) -> PathBuf {
+        self.0.join("report.json")
+    }
+
     /// State to go on from.
     pub fn checkpoint(&self) -> PathBuf {
         self.0.join("checkpoint").join("last.safetensors")

@@ -150,4 +150,8 @@ impl Prior for GaussianMixture {
         let weights = Tensor::zeros((b, 1), z.dtype(), z.device())?;
         Ok(self.covariance.mixture(z, &mu, &weights, &index)?)
     }
+
+    fn main_centers(&self) -> Result<Option<Tensor>, PriorError> {
+        Ok(Some(self.centers().detach()))
+    }
 }

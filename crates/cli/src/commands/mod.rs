@@ -13,6 +13,7 @@ pub mod experiments;
 pub mod export;
 pub mod import;
 pub mod predict;
+pub mod report;
 
 use std::process::ExitCode;
 
