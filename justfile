@@ -45,6 +45,18 @@ race *args:
 check-cuda:
     bash .ci/check-cuda
 
+# Compares variants and seeds: just ablation priors --base demo
+ablation name *args:
+    cargo run --release -- ablation {{name}} {{args}}
+
+# The reference of all settings, from the types.
+reference:
+    cargo run --release -- config --reference > docs/configuration.md
+
+# The book, into target/book; needs mdbook.
+book:
+    mdbook build docs
+
 # Everything CI does.
 ci:
     bash .ci/run

@@ -31,6 +31,18 @@ pub enum BackboneError {
         /// Strides there are.
         known: Vec<usize>,
     },
+    /// A block that a transformer does not have.
+    #[error(
+        "{kind} has no block {block}; its blocks are 0 to {last}, and its last one is taken where none is named (backbone.blocks)"
+    )]
+    Block {
+        /// Backbone.
+        kind: String,
+        /// Block asked.
+        block: usize,
+        /// The last there is.
+        last: usize,
+    },
     /// A name that is registered already.
     #[error(transparent)]
     Taken(#[from] hgad_registry::Taken),

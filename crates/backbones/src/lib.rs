@@ -17,17 +17,21 @@ mod kept;
 mod mobilenet;
 mod morlet;
 mod plane;
+mod position_embedding;
 mod pyramid;
 mod registry;
 mod resnet;
 mod scattering;
 mod stages;
+mod transformer;
 mod weights;
 
 pub use backbone::{Backbone, Level, Normalization};
 pub use error::{BackboneError, WeightMismatch};
 pub use kept::KeptWeights;
 pub use pyramid::{extract_pyramid, map_sizes};
-pub use registry::{BackboneSpec, Constructor, build, build_from, keep_weights, known, register};
+pub use registry::{
+    BackboneSpec, Constructor, build, build_from, build_with, keep_weights, known, register,
+};
 pub use scattering::Scattering;
 pub use weights::{WeightSource, WeightsFile};

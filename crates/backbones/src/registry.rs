@@ -4,6 +4,7 @@ use crate::efficientnet::{efficientnet, lite0, mobilenetv2};
 use crate::kept::{Keeping, KeptWeights};
 use crate::resnet::resnet;
 use crate::scattering::Scattering;
+use crate::transformer::{PATCH, chosen, dinov2};
 use crate::{Backbone, BackboneError, WeightSource, WeightsFile, hub};
 use hgad_registry::{Options, Registry};
 use std::path::PathBuf;
@@ -15,13 +16,20 @@ pub struct BackboneSpec {
     pub kind: String,
     /// Weights file (safetensors, timm's names); `None`: from the hub.
     pub weights: Option<PathBuf>,
-    /// Strides of the maps; they come in ascending order.
+    /// Strides of the maps; they come in ascending order. A transformer has one stride: it takes
+    /// the default here, or its own.
     pub taps: Vec<usize>,
+    /// Blocks of a transformer whose outputs are the maps, from 0, as timm's `out_indices`; they
+    /// come in ascending order. Empty: the last one, and for everything that is no transformer.
+    pub blocks: Vec<usize>,
     /// Whether the hub may be asked for weights that are not in its cache.
     pub download: bool,
     /// What only a backbone of another crate knows.
     pub options: Options,
 }
+
+/// The paper's stride.
+const DEFAULT_TAPS: [usize; 1] = [16];
 
 impl Default for BackboneSpec {
     /// The paper's.
@@ -29,7 +37,8 @@ impl Default for BackboneSpec {
         Self {
             kind: "tf_efficientnet_b6".into(),
             weights: None,
-            taps: vec![16],
+            taps: DEFAULT_TAPS.to_vec(),
+            blocks: vec![],
             download: true,
             options: Options::default(),
         }
@@ -42,6 +51,8 @@ type Built = Result<Box<dyn Backbone>, BackboneError>;
 enum Entry {
     /// A network with weights: repository on the hub, constructor.
     Network(&'static str, fn(&str, &[usize], &dyn WeightSource) -> Built),
+    /// A transformer with weights: repository on the hub, constructor from blocks.
+    Transformer(&'static str, fn(&str, &[usize], &dyn WeightSource) -> Built),
     /// A fixed bank without.
     Bank(fn(&str, &[usize]) -> Built),
     /// One of another crate.
@@ -52,6 +63,14 @@ macro_rules! network {
     ($repository:literal, $variant:expr) => {
         Entry::Network($repository, |kind, taps, source| {
             Ok(Box::new($variant.build(kind, taps, source)?))
+        })
+    };
+}
+
+macro_rules! transformer {
+    ($repository:literal, $variant:expr) => {
+        Entry::Transformer($repository, |kind, blocks, source| {
+            Ok(Box::new($variant.build(kind, blocks, source)?))
         })
     };
 }
@@ -75,6 +94,11 @@ static REGISTRY: Registry<Entry> = Registry::new(&[
         "wide_resnet50_2",
         network!("timm/wide_resnet50_2.racm_in1k", resnet([3, 4, 6]).bottleneck(2)),
     ),
+    (
+        "vit_small_patch14_dinov2",
+        transformer!("timm/vit_small_patch14_dinov2.lvd142m", dinov2(384)),
+    ),
+    ("vit_base_patch14_dinov2", transformer!("timm/vit_base_patch14_dinov2.lvd142m", dinov2(768))),
     ("scattering", Entry::Bank(|kind, taps| Ok(Box::new(Scattering::new(kind, taps)?)))),
 ]);
 
@@ -92,7 +116,9 @@ pub fn register(name: &str, constructor: Constructor) -> Result<(), BackboneErro
 /// A line on each backbone: its name, and where its weights come from.
 pub fn known() -> Vec<String> {
     let line = |(name, entry): (String, Entry)| match entry {
-        Entry::Network(repository, _) => format!("{name:<24} weights: {repository} on the hub"),
+        Entry::Network(repository, _) | Entry::Transformer(repository, _) => {
+            format!("{name:<24} weights: {repository} on the hub")
+        }
         Entry::Bank(_) => format!("{name:<24} a fixed filter bank, no weights"),
         Entry::Added(_) => format!("{name:<24} registered by the program"),
     };
@@ -109,19 +135,29 @@ fn find(kind: &str) -> Result<Entry, BackboneError> {
 /// The backbone of `spec`, with weights from its file or the hub.
 ///
 /// # Errors
-/// An unknown name or stride; weights that cannot be had or do not fit.
+/// An unknown name, stride or block; weights that cannot be had or do not fit.
 pub fn build(spec: &BackboneSpec) -> Built {
-    let entry = find(&spec.kind)?;
-    if !matches!(entry, Entry::Added(_)) {
-        spec.options.only(&spec.kind, &[])?;
-    }
-    match entry {
+    check(spec)?;
+    match find(&spec.kind)? {
         Entry::Added(constructor) => constructor(spec),
         Entry::Bank(_) if spec.weights.is_some() => Err(no_weights(&spec.kind)),
         Entry::Bank(constructor) => constructor(&spec.kind, &spec.taps),
-        Entry::Network(repository, constructor) => {
-            constructor(&spec.kind, &spec.taps, &weights_file(spec, repository)?)
+        Entry::Network(repository, _) | Entry::Transformer(repository, _) => {
+            build_with(spec, &weights_file(spec, repository)?)
         }
+    }
+}
+
+/// The network of `spec` with weights from `source`, whatever `spec` says of them.
+///
+/// # Errors
+/// As [`build`]; one that takes no weights.
+pub fn build_with(spec: &BackboneSpec, source: &dyn WeightSource) -> Built {
+    check(spec)?;
+    match find(&spec.kind)? {
+        Entry::Network(_, constructor) => constructor(&spec.kind, &spec.taps, source),
+        Entry::Transformer(_, constructor) => constructor(&spec.kind, &spec.blocks, source),
+        Entry::Bank(_) | Entry::Added(_) => Err(no_weights(&spec.kind)),
     }
 }
 
@@ -135,28 +171,52 @@ fn weights_file(spec: &BackboneSpec, repository: &str) -> Result<WeightsFile, Ba
 }
 
 /// The weights that the network of `spec` is made of, each tensor that it asks for and no other, for
-/// [`build_from`] to make it of again; with the network's fingerprint. `None` for what has no weights
+/// [`build_with`] to make it of again; with the network's fingerprint. `None` for what has no weights
 /// of its own: a filter bank, or a backbone that another crate registered.
 ///
 /// # Errors
 /// As [`build`].
 pub fn keep_weights(spec: &BackboneSpec) -> Result<Option<(KeptWeights, String)>, BackboneError> {
-    let Entry::Network(repository, constructor) = find(&spec.kind)? else { return Ok(None) };
+    let (Entry::Network(repository, _) | Entry::Transformer(repository, _)) = find(&spec.kind)?
+    else {
+        return Ok(None);
+    };
     let file = weights_file(spec, repository)?;
     let keeping = Keeping::new(&file);
-    let fingerprint = constructor(&spec.kind, &spec.taps, &keeping)?.fingerprint();
+    let fingerprint = build_with(spec, &keeping)?.fingerprint();
     Ok(Some((keeping.finish(&spec.kind), fingerprint)))
 }
 
 /// The network `kind` with weights from `source`.
 ///
 /// # Errors
-/// As [`build`]; one that takes no weights.
+/// As [`build_with`].
 pub fn build_from(kind: &str, taps: &[usize], source: &dyn WeightSource) -> Built {
-    match find(kind)? {
-        Entry::Network(_, constructor) => constructor(kind, taps, source),
-        Entry::Bank(_) | Entry::Added(_) => Err(no_weights(kind)),
+    let spec = BackboneSpec { kind: kind.into(), taps: taps.to_vec(), ..Default::default() };
+    build_with(&spec, source)
+}
+
+/// Refuses what only a backbone of another family takes; one of another crate sees to it itself.
+fn check(spec: &BackboneSpec) -> Result<(), BackboneError> {
+    let entry = find(&spec.kind)?;
+    if matches!(entry, Entry::Added(_)) {
+        return Ok(());
     }
+    spec.options.only(&spec.kind, &[])?;
+    if matches!(entry, Entry::Transformer(..)) {
+        if spec.taps != DEFAULT_TAPS && spec.taps != [PATCH] {
+            let why = "a transformer has one stride, 14; leave the key out, and choose its maps by backbone.blocks";
+            let value = format!("{:?} for {}", spec.taps, spec.kind);
+            return Err(BackboneError::Setting { key: "backbone.taps", value, why });
+        }
+        return chosen(&spec.kind, &spec.blocks).map(drop);
+    }
+    if !spec.blocks.is_empty() {
+        let why = "only a vision transformer has blocks to take maps from; leave the key out, and choose maps by their strides, backbone.taps";
+        let value = format!("{:?} for {}", spec.blocks, spec.kind);
+        return Err(BackboneError::Setting { key: "backbone.blocks", value, why });
+    }
+    Ok(())
 }
 
 fn no_weights(kind: &str) -> BackboneError {

@@ -1,6 +1,6 @@
 //! What can be asked on the command line.
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// Unified visual anomaly detection: one model, trained on normal images of many products at
@@ -31,11 +31,21 @@ pub enum Command {
     Experiment(ExperimentArguments),
     /// Runs an experiment in several variants with several seeds: one table that compares them.
     Ablation(AblationArguments),
+    /// Draws the page of a finished run again, or one that compares several.
+    Report(ReportArguments),
     /// Computes the table of a finished run again from its saved model.
     Evaluate(EvaluateArguments),
+    /// Prints runs beside published numbers and each other, class by class.
+    Compare(CompareArguments),
+    /// Makes a run folder of a checkpoint of the authors' PyTorch code.
+    Import(ImportArguments),
+    /// Writes a model's parameters as the authors' PyTorch code reads them.
+    Export(ExportArguments),
+    /// Looks at images with a trained model: class, score, verdict, regions of each.
+    Predict(PredictArguments),
     /// Lists the experiments and ablations that come with the program.
     Experiments,
-    /// Prints the resolved configuration of an experiment, every key with its value.
+    /// Prints the resolved configuration of an experiment, or what can be set at all.
     Config(ConfigArguments),
     /// Lists data sets, or checks one against what it should hold.
     Datasets(DatasetsArguments),
@@ -111,6 +121,21 @@ pub struct AblationArguments {
     pub results: Option<PathBuf>,
 }
 
+/// `hgad report`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad report runs/demo/20260101-120000-s0            draws its report.html again\n  hgad report runs/demo/*                             comparison.html: all runs side by side\n  hgad report runs/ablation-priors/*/* --out priors.html"
+)]
+pub struct ReportArguments {
+    /// Folders of finished runs.
+    #[arg(value_name = "RUN", required = true)]
+    pub runs: Vec<PathBuf>,
+    /// Where the page goes: by default report.html in the folder of one run, comparison.html here
+    /// for several.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 /// `hgad evaluate`
 #[derive(Debug, Args)]
 pub struct EvaluateArguments {
@@ -133,11 +158,130 @@ pub struct EvaluateArguments {
     pub results: Option<PathBuf>,
 }
 
+/// `hgad compare`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad compare runs/hgad-mvtec                           the newest finished run of that name\n  hgad compare runs/hgad-mvtec/20260101-120000-s0 runs/hgad-mvtec/20260102-120000-s1\n  hgad compare runs/hgad-folder --published mvtec        a folder of one's own with some of its classes\n  hgad compare runs/a/results.json runs/b/results.json --markdown\n\nA column marked * is of other settings than the published ones; they are listed below the table.\nThe paper reports the best pass on the test set, a run its last: the row `best on test` has both\nchosen in the same way."
+)]
+pub struct CompareArguments {
+    /// Folders of finished runs, folders of runs such as runs/NAME (the newest finished one is
+    /// taken), or results.json files; all on one data set.
+    #[arg(required = true, value_name = "RUN")]
+    pub runs: Vec<PathBuf>,
+    /// The data set whose published numbers they go beside, where the runs are on a folder of
+    /// one's own.
+    #[arg(long, value_name = "SET")]
+    pub published: Option<String>,
+    /// Prints JSON.
+    #[arg(long, conflicts_with = "markdown")]
+    pub json: bool,
+    /// Prints Markdown.
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// `hgad import`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad import HGAD_mvtec_img.pt --set data.root=/data/mvtec\n  hgad import HGAD_btad_img.pt --experiment hgad-btad --out runs/btad-authors\n  hgad import mine.pt --set data.img_size=512 --set backbone.kind=tf_efficientnet_b4\n  hgad import mine.pt --experiment hgad-folder --classes bolt,nut,washer\n\nThe file is what the authors' code saves: epoch, nfs, mus, mu_deltas, phi_inters, phi_intras; or\nsafetensors with the same names, as `hgad export --out FILE.safetensors` writes. Blocks, position\ncode, centres and classes are read off its shapes; data set, backbone, image size and clamp are the\nexperiment's. Nothing in the file is executed. Then:\n  hgad evaluate RUN                       the table; the first is kept as the run's results.json\n  hgad compare RUN                        beside the published numbers"
+)]
+pub struct ImportArguments {
+    /// The checkpoint.
+    pub file: PathBuf,
+    /// The experiment it belongs to: data set, backbone, image size.
+    #[arg(long, value_name = "NAME", default_value = "hgad-mvtec")]
+    pub experiment: String,
+    /// Overrides one setting, like `data.img_size=512`; may be given again.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// The file's classes in the order of their indices; without, those of the data set in the
+    /// order of their names, as the authors' code has them.
+    #[arg(long, value_name = "A,B,...", value_delimiter = ',')]
+    pub classes: Option<Vec<String>>,
+    /// The run's folder, in place of a new one in run.dir/NAME-imported.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// `hgad export`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad export runs/hgad-mvtec/20260101-120000-s0                      model.pt in that folder\n  hgad export runs/hgad-mvtec/20260101-120000-s0 --out HGAD_mvtec.pt\n  hgad export model.safetensors --out authors.safetensors             flat names: nfs.0.module_list...\n\nThe file is read by torch.load(FILE, weights_only=True) and by the authors' code. Only models of the\nhierarchical prior with unit covariances can be written: that code has no other."
+)]
+pub struct ExportArguments {
+    /// A run's folder, or a model.safetensors.
+    #[arg(value_name = "RUN|MODEL")]
+    pub model: PathBuf,
+    /// The file to write, .safetensors or of torch.save; model.pt beside the model by default.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// `hgad predict`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad predict runs/demo/ID photo.png\n  hgad predict model.safetensors photos/ 'more/*.jpg' --out found --overlays\n  find . -name '*.png' | hgad predict model.safetensors - --class bottle --fail-on-anomaly\n\nWithout a class, each image's is inferred from the model's posterior; an image that is unlike all\nclasses is `none of them`, and anomalous. A score is one minus the image's conformal p-value among\nnormal images of its class, so that scores compare between classes; above the threshold a normal\nimage comes at most at the false-alarm rate (docs/deploy.md has the formulas and when it holds).\n\n--out DIR writes predictions.jsonl (all there is to say of each image) and predictions.csv (path,\nclass, score, threshold, verdict, regions, box, area and peak of the strongest region, error). Boxes\nare in pixels of the image. Values of maps run from 0 to 1, 0.5 being the threshold.\n\nExit codes: 0; 1 some images could not be read (the rest is done) or a failure; 2 a mistake in the\nquestion; 3 something was anomalous, with --fail-on-anomaly."
+)]
+pub struct PredictArguments {
+    /// model.safetensors, or the run folder that holds it. It is all that is needed.
+    pub model: PathBuf,
+    /// Images, folders (all images below), globs (quoted, with ** for any folders), or - for a list
+    /// on standard input, one a line.
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// The class of all images; without it each one's is inferred.
+    #[arg(long, value_name = "NAME", conflicts_with = "class_from_folder")]
+    pub class: Option<String>,
+    /// The class of each image is the nearest folder above it that has the name of one.
+    #[arg(long)]
+    pub class_from_folder: bool,
+    /// Writes predictions.jsonl and predictions.csv there, and what the next two ask for.
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Writes pictures of the anomaly maps over the images, with the regions' boxes.
+    #[arg(long, requires = "out")]
+    pub overlays: bool,
+    /// Writes the maps themselves: png (16 bits, 65535 is 1), npy (float32), or both.
+    #[arg(long, value_name = "png,npy", value_delimiter = ',', requires = "out")]
+    pub maps: Vec<MapFile>,
+    /// The share of normal images that may be called anomalous, in place of the model's.
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub false_alarm_rate: Option<f64>,
+    /// Exit code 3 if any image is anomalous.
+    #[arg(long)]
+    pub fail_on_anomaly: bool,
+    /// The backbone's weights file, for a model that was written without them.
+    #[arg(long, value_name = "FILE")]
+    pub weights: Option<PathBuf>,
+    /// Where flow and prior are computed: cpu, cuda, metal; as they were trained by default.
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+    /// Images that go through the model together.
+    #[arg(long, value_name = "N", default_value_t = 8)]
+    pub batch: usize,
+}
+
+/// How a map is written.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum MapFile {
+    /// 16-bit grey PNG.
+    Png,
+    /// NumPy array.
+    Npy,
+}
+
 /// `hgad config`
 #[derive(Debug, Args)]
 pub struct ConfigArguments {
     /// As for `experiment`.
-    pub name: String,
+    #[arg(required_unless_present_any = ["reference", "schema"])]
+    pub name: Option<String>,
+    /// Prints every setting with its default and what it means, as Markdown.
+    #[arg(long, conflicts_with = "name")]
+    pub reference: bool,
+    /// Prints the JSON Schema of an experiment's file, for editors.
+    #[arg(long, conflicts_with_all = ["name", "reference"])]
+    pub schema: bool,
     /// As for `experiment`.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub set: Vec<String>,

@@ -18,7 +18,7 @@ use clap::Parser;
 use std::process::ExitCode;
 
 /// Does what the command line asks and gives the exit code: 0, 2 for what the user can mend, 1 for
-/// failures.
+/// failures, 3 where `predict --fail-on-anomaly` found something.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     terminal::logging(arguments.quiet);
@@ -30,7 +30,12 @@ pub fn main() -> ExitCode {
     let outcome = match arguments.command {
         Command::Experiment(a) => commands::experiment::run(a, &terminal),
         Command::Ablation(a) => commands::ablation::run(a, &terminal),
+        Command::Report(a) => commands::report::run(a),
         Command::Evaluate(a) => commands::evaluate::run(a, &terminal),
+        Command::Compare(a) => commands::compare::run(a),
+        Command::Import(a) => commands::import::run(a, &terminal),
+        Command::Export(a) => commands::export::run(a),
+        Command::Predict(a) => commands::predict::run(a, arguments.quiet, &terminal),
         Command::Experiments => commands::experiments::run(),
         Command::Config(a) => commands::config::run(a),
         Command::Datasets(a) => commands::datasets::run(a),

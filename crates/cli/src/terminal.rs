@@ -26,6 +26,14 @@ impl Terminal {
         }
     }
 
+    /// A line of results on standard output, above the bar.
+    pub fn print(&self, text: &str) {
+        match &*self.bar() {
+            Some(bar) => bar.suspend(|| println!("{text}")),
+            None => println!("{text}"),
+        }
+    }
+
     fn bar(&self) -> std::sync::MutexGuard<'_, Option<ProgressBar>> {
         self.bar.lock().unwrap_or_else(|e| e.into_inner())
     }

@@ -31,6 +31,12 @@ pub struct Descriptor {
     /// Results of HGAD as its authors published them, mean over classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published: Option<PublishedResult>,
+    /// How [`Descriptor::published`] and the results of its classes were reached.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
+    /// Results of other unified methods, mean over classes.
+    #[serde(default)]
+    pub others: Vec<OtherMethod>,
     /// The classes it should hold; none if that is not known.
     #[serde(default)]
     pub classes: Vec<ClassDescriptor>,
@@ -60,6 +66,40 @@ pub struct ClassDescriptor {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PublishedResult {
+    /// Area under the ROC curve of the image scores.
+    pub image_auroc: f64,
+    /// Area under the ROC curve of the pixel scores.
+    pub pixel_auroc: f64,
+}
+
+/// How published results were reached.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Protocol {
+    /// Name of the method.
+    pub method: String,
+    /// Where the results are from.
+    pub source: String,
+    /// Side of the images in pixels.
+    pub img_size: usize,
+    /// Feature extractor, timm's name.
+    pub backbone: String,
+    /// Passes over the training images.
+    pub passes: usize,
+    /// Which of its evaluations is reported.
+    pub selection: String,
+}
+
+/// A published result of another unified method, mean over classes, as shares of one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OtherMethod {
+    /// Its name.
+    pub method: String,
+    /// What it is, in a few words.
+    pub about: String,
+    /// Where the result is from.
+    pub source: String,
     /// Area under the ROC curve of the image scores.
     pub image_auroc: f64,
     /// Area under the ROC curve of the pixel scores.

@@ -36,7 +36,7 @@ mod verify;
 
 pub use dataset::{Dataset, Sample, Source, Split};
 pub use decode::{MAX_PIXELS, decode_image, read_image, read_mask, verify_image};
-pub use descriptor::{ClassDescriptor, Descriptor, PublishedResult};
+pub use descriptor::{ClassDescriptor, Descriptor, OtherMethod, Protocol, PublishedResult};
 pub use error::{DatasetError, MissingRoot};
 pub use file_set::FileSet;
 pub use layout::{LAYOUTS, Layout, layout_by_name};
@@ -50,4 +50,5 @@ pub use open::open;
 pub use report::{ClassReport, Counts, Report, check};
 pub use synthetic::{SyntheticConfig, SyntheticLayout, SyntheticSet};
 pub use transform::Transform;
+pub use tree::is_image as is_image_name;
 pub use verify::find_unreadable;

@@ -157,7 +157,9 @@ fn entries(parent: &Path) -> Result<Vec<PathBuf>, DatasetError> {
         .collect()
 }
 
-fn is_image(path: &Path) -> bool {
+/// Whether a file's name ends as one of an image that this crate reads: png, jpg, jpeg, bmp, tif,
+/// tiff, webp, in any case. Hidden ones do not count.
+pub fn is_image(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy();
     // macOS leaves `._NAME.png` files that are no images.
     !name(path).starts_with('.') && EXTENSIONS.iter().any(|e| extension.eq_ignore_ascii_case(e))

@@ -186,6 +186,42 @@ fn shipped_descriptors_agree_with_the_publications() {
 }
 
 #[test]
+fn published_numbers_are_the_authors() {
+    let set = |name: &str| Descriptor::by_name(name).unwrap();
+    let class = |set: &Descriptor, name: &str| {
+        let class = set.classes.iter().find(|c| c.name == name).unwrap();
+        class.published.map(|p| (p.image_auroc, p.pixel_auroc)).unwrap()
+    };
+    let mean = |set: &Descriptor| set.published.map(|p| (p.image_auroc, p.pixel_auroc)).unwrap();
+    for (name, expected) in [
+        ("mvtec", (0.984, 0.979)),
+        ("btad", (0.949, 0.980)),
+        ("mvtec3d", (0.871, 0.977)),
+        ("visa", (0.971, 0.989)),
+        ("union", (0.935, 0.975)),
+    ] {
+        let set = set(name);
+        assert_eq!(mean(&set), expected, "{name}");
+        assert!(set.classes.iter().all(|c| c.published.is_some()), "{name}");
+        let protocol = set.protocol.unwrap();
+        assert_eq!(
+            (protocol.method.as_str(), protocol.img_size, protocol.passes),
+            ("HGAD", 1024, 200)
+        );
+        assert_eq!(protocol.backbone, "tf_efficientnet_b6");
+    }
+    assert_eq!(class(&set("mvtec"), "toothbrush"), (0.911, 0.990));
+    assert_eq!(class(&set("mvtec"), "transistor"), (0.977, 0.913));
+    assert_eq!(class(&set("btad"), "02"), (0.859, 0.973));
+    assert_eq!(class(&set("visa"), "fryum"), (0.984, 0.949));
+    assert_eq!(class(&set("mvtec3d"), "potato"), (0.690, 0.950));
+    let others = set("mvtec").others;
+    let others: Vec<_> =
+        others.iter().map(|o| (o.method.as_str(), o.image_auroc, o.pixel_auroc)).collect();
+    assert_eq!(others, [("VQ-Flow", 0.995, 0.983), ("Dinomaly", 0.996, 0.984)]);
+}
+
+#[test]
 fn real_photographs_are_counted() {
     let assets = std::env::var("HGAD_ASSETS")
         .unwrap_or_else(|_| format!("{}/../../../shared", env!("CARGO_MANIFEST_DIR")));

@@ -1,12 +1,13 @@
 //! What an experiment is made of: every setting, with its default.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use toml::Table;
 
 /// An experiment. Every key has a default; unknown keys are refused.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     /// Name of the experiment; its runs are in `run.dir/NAME`.
@@ -42,6 +43,8 @@ pub struct Config {
     pub eval: EvalConfig,
     /// Pictures.
     pub maps: MapsConfig,
+    /// The page of the run.
+    pub report: ReportConfig,
 }
 
 impl Default for Config {
@@ -63,12 +66,13 @@ impl Default for Config {
             calibration: CalibrationConfig::default(),
             eval: EvalConfig::default(),
             maps: MapsConfig::default(),
+            report: ReportConfig::default(),
         }
     }
 }
 
 /// `[run]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct RunConfig {
     /// Folder of all runs; a run is `run.dir/NAME/ID`.
@@ -85,7 +89,7 @@ impl Default for RunConfig {
 }
 
 /// `[data]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct DataConfig {
     /// A data set that `hgad datasets list` knows, or the path of a descriptor file (.toml).
@@ -116,7 +120,7 @@ impl Default for DataConfig {
 }
 
 /// `[data.synthetic]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SyntheticConfig {
     /// Side of the images in pixels.
@@ -138,18 +142,23 @@ impl Default for SyntheticConfig {
 }
 
 /// `[backbone]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BackboneConfig {
     /// A name that `hgad backbones` lists.
     pub kind: String,
     /// Weights file (safetensors, timm's names). Empty: from the Hugging Face hub, cached.
     pub weights: PathBuf,
-    /// Strides of the feature maps taken from one pass.
+    /// Strides of the feature maps taken from one pass. A vision transformer has one stride: leave
+    /// it out there.
     pub taps: Vec<usize>,
+    /// Blocks of a vision transformer whose outputs are the feature maps, from 0: `[5, 8, 11]`.
+    /// Empty: the last block, and for every other backbone.
+    pub blocks: Vec<usize>,
     /// Levels of the image pyramid: the image at full size, half, a quarter, ...
     pub pyramid: usize,
     /// Settings of a backbone that another crate registered.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub options: Table,
 }
 
@@ -159,6 +168,7 @@ impl Default for BackboneConfig {
             kind: "tf_efficientnet_b6".into(),
             weights: PathBuf::new(),
             taps: vec![16],
+            blocks: vec![],
             pyramid: 3,
             options: Table::new(),
         }
@@ -166,7 +176,7 @@ impl Default for BackboneConfig {
 }
 
 /// `[cache]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CacheConfig {
     /// Folder. Empty: the environment's HGAD_CACHE, else `hgad/features` in the user's cache folder.
@@ -182,27 +192,58 @@ impl Default for CacheConfig {
 }
 
 /// `[flow]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlowConfig {
+    /// `coupling` (the paper's), `nice`, `realnvp`, `glow`, `spline`, `fastflow`, or one that another
+    /// crate registered.
+    pub kind: String,
     /// Coupling blocks in a row.
     pub blocks: usize,
     /// Channels of the position code the flow is conditioned on, a multiple of 4; 0 for none.
     pub condition: usize,
-    /// Bound of a coupling's log-scale.
+    /// Bound of an affine coupling's log-scale.
     pub clamp: f64,
     /// Width of a subnet's hidden layer in multiples of its input.
     pub hidden_factor: usize,
+    /// What mixes the channels between blocks: `soft`, a fixed rotation; `hard`, a fixed permutation;
+    /// `householder`, a rotation with learned reflections; `lu`, a learned matrix. Empty: what the
+    /// kind has by itself, `soft` for coupling, `lu` for glow and spline, `hard` for the others.
+    pub permutation: String,
+    /// Learned reflections of a `householder` permutation.
+    pub reflections: usize,
+    /// Where the normalizations of glow and spline start: at `data`, the mean and deviation of the
+    /// first batch, or as the `identity`.
+    pub actnorm: String,
+    /// Bins of a spline, 2 to 256.
+    pub bins: usize,
+    /// A spline leaves values beyond this as they are.
+    pub tail_bound: f64,
+    /// Settings of a flow that another crate registered.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    pub options: Table,
 }
 
 impl Default for FlowConfig {
     fn default() -> Self {
-        Self { blocks: 12, condition: 256, clamp: 1.9, hidden_factor: 2 }
+        Self {
+            kind: "coupling".into(),
+            blocks: 12,
+            condition: 256,
+            clamp: 1.9,
+            hidden_factor: 2,
+            permutation: String::new(),
+            reflections: 8,
+            actnorm: "data".into(),
+            bins: 8,
+            tail_bound: 3.0,
+            options: Table::new(),
+        }
     }
 }
 
 /// `[prior]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PriorConfig {
     /// `single`, `mixture` or `hierarchical`.
@@ -216,6 +257,7 @@ pub struct PriorConfig {
     /// Whether the weights of classes and of the centres in a class are `learned` or `uniform`.
     pub weights: String,
     /// Settings of a prior that another crate registered.
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub options: Table,
 }
 
@@ -235,7 +277,7 @@ impl Default for PriorConfig {
 /// `[loss]`: weights of the terms. A number is the weight in the stages in which the paper has the
 /// term, a pair `[first, second]` the weight in each stage; 0 leaves a term out, and so does a
 /// prior that cannot serve it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LossConfig {
     /// λ1, of the likelihood under the inter-class mixture; both stages.
@@ -257,7 +299,7 @@ pub struct LossConfig {
 }
 
 /// The weight of a loss term: in the stages in which it counts by itself, or in each of the two.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum TermWeight {
     /// One number.
@@ -283,7 +325,7 @@ impl Default for LossConfig {
 }
 
 /// `[train]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
     /// Epochs, the unit of the schedule.
@@ -304,7 +346,8 @@ pub struct TrainConfig {
     pub epsilon: f64,
     /// L2 penalty on the flow's parameters, in the gradient; the prior's have none.
     pub decay: f64,
-    /// Feature vectors that go through a level at once; bounds memory, changes no result beyond rounding.
+    /// Feature vectors that go through a level at once; bounds memory, changes no result beyond
+    /// rounding. A flow over whole maps (fastflow) gets at least one map.
     pub chunk: usize,
     /// Matrix products on a CUDA device: `f32`, or `tf32`, faster and rounded to 10 bits of mantissa
     /// before they are multiplied. Other devices always use `f32`.
@@ -333,7 +376,7 @@ impl Default for TrainConfig {
 }
 
 /// `[score]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScoreConfig {
     /// `product` (the paper's) or `sum` of likelihood and entropy, `likelihood` or `entropy` alone;
@@ -353,7 +396,7 @@ impl Default for ScoreConfig {
 }
 
 /// `[calibration]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CalibrationConfig {
     /// Share of the normal training images of each class that is not trained on and calibrates its
@@ -375,7 +418,7 @@ impl Default for CalibrationConfig {
 }
 
 /// `[eval]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalConfig {
     /// Passes between evaluations on the test set; 0 evaluates after the last pass only.
@@ -391,7 +434,7 @@ impl Default for EvalConfig {
 }
 
 /// `[maps]`
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct MapsConfig {
     /// Pictures of test images with mask and heat map a class; 0 for none.
@@ -401,5 +444,23 @@ pub struct MapsConfig {
 impl Default for MapsConfig {
     fn default() -> Self {
         Self { per_class: 8 }
+    }
+}
+
+/// `[report]`: `report.html` of the run, and `report.json`, which it is drawn from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Whether they are written.
+    pub enabled: bool,
+    /// Images a class in the gallery; fewer, but two, where that would be above 120 in all.
+    pub gallery: usize,
+    /// Latent vectors a class and level in the plane; 0 for none.
+    pub vectors: usize,
+}
+
+impl Default for ReportConfig {
+    fn default() -> Self {
+        Self { enabled: true, gallery: 6, vectors: 400 }
     }
 }

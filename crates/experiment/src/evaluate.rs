@@ -9,7 +9,7 @@ use crate::progress::{Event, Observer};
 use crate::results::{Evaluation, Metrics};
 use hgad_datasets::Dataset;
 use hgad_metrics::{MetricError, aupro, binary_metrics};
-use hgad_scores::{MapConfig, ScoreError, ScoreRule, image_score};
+use hgad_scores::{LevelScores, MapConfig, ScoreError, ScoreRule, image_score};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -55,6 +55,8 @@ pub struct ClassMaps<'a> {
     pub maps: Vec<f32>,
     /// The class the model took each for: its own where that is given.
     pub taken_for: Vec<u32>,
+    /// The score terms that the maps are made of.
+    pub levels: Vec<LevelScores>,
 }
 
 impl ClassMaps<'_> {
@@ -124,7 +126,7 @@ pub fn class_maps(
             })
             .collect::<Result<Vec<_>, _>>()?;
         let maps = rule.maps(samples.len(), &levels, &map)?;
-        each(ClassMaps { class, samples: &samples, size: map.size, maps, taken_for })?;
+        each(ClassMaps { class, samples: &samples, size: map.size, maps, taken_for, levels })?;
     }
     Ok(())
 }
@@ -179,6 +181,18 @@ pub fn evaluate(
     Ok(evaluation)
 }
 
+/// Masks of the images of `of`, one after the other as their maps are.
+pub fn pixel_masks(of: &ClassMaps, truth: &Truth) -> Vec<bool> {
+    let pixels = of.size * of.size;
+    let mut masks = vec![false; of.samples.len() * pixels];
+    for (i, s) in of.samples.iter().enumerate() {
+        if let Some(mask) = &truth.masks[*s] {
+            masks[i * pixels..(i + 1) * pixels].copy_from_slice(mask);
+        }
+    }
+    masks
+}
+
 fn class_metrics(
     of: &ClassMaps,
     features: &Features,
@@ -188,13 +202,7 @@ fn class_metrics(
     let count = of.samples.len();
     let scores: Vec<f32> = (0..count).into_par_iter().map(|i| image_score(of.map(i))).collect();
     let labels: Vec<bool> = of.samples.iter().map(|s| features.test[*s].is_anomalous()).collect();
-    let pixels = of.size * of.size;
-    let mut masks = vec![false; count * pixels];
-    for (i, s) in of.samples.iter().enumerate() {
-        if let Some(mask) = &truth.masks[*s] {
-            masks[i * pixels..(i + 1) * pixels].copy_from_slice(mask);
-        }
-    }
+    let masks = pixel_masks(of, truth);
     let mut out = Metrics::default();
     let mut why = Vec::new();
     let mut note = |part: &str, error: MetricError| why.push(format!("{part}: {error}"));

@@ -101,6 +101,7 @@ pub(crate) fn backbone_spec(config: &Config) -> BackboneSpec {
         kind: config.backbone.kind.clone(),
         weights: Some(config.backbone.weights.clone()).filter(|w| !w.as_os_str().is_empty()),
         taps: config.backbone.taps.clone(),
+        blocks: config.backbone.blocks.clone(),
         options: options(&config.backbone.options),
         ..Default::default()
     }
@@ -112,6 +113,19 @@ pub(crate) fn transform(config: &Config, backbone: &dyn Backbone) -> Transform {
     Transform { img_size: config.data.img_size, mean: n.mean, std: n.std }
 }
 
+/// The backbone that `config` names, and the sizes of its maps.
+///
+/// # Errors
+/// Weights that do not fit; images too small for the pyramid.
+pub fn open_backbone(
+    config: &Config,
+) -> Result<(Box<dyn Backbone>, Vec<LevelShape>), ExperimentError> {
+    let backbone = hgad_backbones::build(&backbone_spec(config))?;
+    let sizes = map_sizes(backbone.as_ref(), config.data.img_size, config.backbone.pyramid)?;
+    let shape = |(height, width, channels)| LevelShape { height, width, channels };
+    Ok((backbone, sizes.into_iter().map(shape).collect()))
+}
+
 /// The features of every sample of `data`: from the cache, and computed where they are not there.
 ///
 /// # Errors
@@ -121,13 +135,8 @@ pub fn prepare(
     data: &Data,
     observer: &dyn Observer,
 ) -> Result<Features, ExperimentError> {
-    let backbone = hgad_backbones::build(&backbone_spec(config))?;
+    let (backbone, levels) = open_backbone(config)?;
     let transform = transform(config, backbone.as_ref());
-    let sizes = map_sizes(backbone.as_ref(), config.data.img_size, config.backbone.pyramid)?;
-    let levels = sizes
-        .into_iter()
-        .map(|(height, width, channels)| LevelShape { height, width, channels })
-        .collect();
     let fingerprint = backbone.fingerprint();
     let extractor = Extractor {
         backbone: backbone.name().into(),

@@ -78,7 +78,7 @@ impl<'a> HeatMaps<'a> {
 }
 
 /// The scale of a class's colours: its lowest value, and the highest but for one in 10,000.
-fn range(of: &ClassMaps) -> (f32, f32) {
+pub fn range(of: &ClassMaps) -> (f32, f32) {
     let mut values: Vec<f32> = of.maps.iter().copied().step_by(7).collect();
     values.sort_unstable_by(f32::total_cmp);
     let at = |q: f64| values[((values.len() - 1) as f64 * q) as usize];

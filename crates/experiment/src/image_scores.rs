@@ -39,7 +39,7 @@ impl ImageScores {
 }
 
 /// A cell of CSV (RFC 4180).
-fn quoted(cell: &str) -> String {
+pub(crate) fn quoted(cell: &str) -> String {
     if cell.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", cell.replace('"', "\"\""))
     } else {

@@ -42,6 +42,18 @@ pub fn append(path: &Path, record: &PassRecord) -> Result<(), ExperimentError> {
         .map_err(|e| ExperimentError::io("write", path, e))
 }
 
+/// The passes so far; none where there is no file. A line that was cut off is left out.
+///
+/// # Errors
+/// I/O.
+pub fn read(path: &Path) -> Result<Vec<PassRecord>, ExperimentError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(text.lines().filter_map(|l| serde_json::from_str(l).ok()).collect()),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(e) => Err(ExperimentError::io("read", path, e)),
+    }
+}
+
 /// Keeps the lines of the first `passes` passes, for a run that goes on from a checkpoint.
 ///
 /// # Errors

@@ -1,10 +1,12 @@
 //! The model: a flow and a prior for each feature level.
 
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::error::ExperimentError;
 use crate::options::options;
 use candle_core::{DType, Device, Tensor};
-use hgad_flows::{Bijection, CouplingConfig, FrozenFlow, coupling_chain, position_encoding};
+use hgad_flows::{
+    ActNormStart, Bijection, FlowConfig, FlowError, FrozenFlow, Permutation, position_encoding,
+};
 use hgad_parameters::Parameters;
 use hgad_priors::{Learned, Prior, PriorConfig, Spread};
 use hgad_scores::{LevelScores, class_evidence, score_terms};
@@ -166,13 +168,7 @@ impl LevelModel {
         let seed = config.seed.wrapping_mul(1_000_003).wrapping_add(index as u64);
         let parameters = || Parameters::new(seed, DType::F32, device);
         let (flow_parameters, prior_parameters) = (parameters(), parameters());
-        let coupling = CouplingConfig {
-            condition: config.flow.condition,
-            clamp: config.flow.clamp,
-            hidden_factor: config.flow.hidden_factor,
-        };
-        let blocks = config.flow.blocks;
-        let flow = coupling_chain(&flow_parameters, shape.channels, blocks, &coupling)?;
+        let flow = hgad_flows::build(&flow_parameters, &flow_config(&config.flow, shape)?)?;
         let prior = &config.prior;
         let prior = PriorConfig {
             kind: prior.kind.clone(),
@@ -191,7 +187,6 @@ impl LevelModel {
             0 => None,
             k => Some(position_encoding(k, shape.height, shape.width, DType::F32, device)?),
         };
-        let flow = Box::new(flow);
         let inference = RwLock::new(Inference::Training);
         Ok(Self { shape, flow, prior, flow_parameters, prior_parameters, position, inference })
     }
@@ -224,6 +219,31 @@ impl LevelModel {
         [("flow", &self.flow_parameters), ("prior", &self.prior_parameters)]
     }
 
+    /// Position code of `positions` positions from `first`.
+    fn code(&self, first: usize, positions: usize) -> Result<Option<Tensor>, ExperimentError> {
+        Ok(self.position.as_ref().map(|p| p.narrow(0, first, positions)).transpose()?)
+    }
+
+    /// Sets what of the flow starts from data, by the `maps` of a first batch; once, before the
+    /// first step of a training.
+    ///
+    /// # Errors
+    /// Shapes that do not fit.
+    pub fn initialize(&self, maps: &[&[f32]], device: &Device) -> Result<(), ExperimentError> {
+        if !self.flow.starts_from_data() {
+            return Ok(());
+        }
+        let (positions, channels) = (self.shape.positions(), self.shape.channels);
+        let x = Tensor::from_vec(maps.concat(), (maps.len() * positions, channels), device)?;
+        // No gradients are asked of it, and with them it would hold memory for all steps.
+        let tracked = self.flow_parameters.tracked();
+        self.flow_parameters.track(false);
+        let done = self.flow.initialize(&x, self.code(0, positions)?.as_ref());
+        self.flow_parameters.track(tracked);
+        self.forget();
+        Ok(done?)
+    }
+
     /// Latents (B, P, D) and log-determinants (B, P) of the positions `first..first + P` of each
     /// of B images; `features` (B * P, D), image by image.
     ///
@@ -235,14 +255,34 @@ impl LevelModel {
         first: usize,
         positions: usize,
     ) -> Result<(Tensor, Tensor), ExperimentError> {
-        let code = match &self.position {
-            Some(p) => Some(p.narrow(0, first, positions)?),
-            None => None,
-        };
+        let LevelShape { height, width, .. } = self.shape;
+        if self.flow.whole_maps() && positions != self.shape.positions() {
+            return Err(FlowError::Map { height, width, rows: features.dim(0)? }.into());
+        }
+        let code = self.code(first, positions)?;
         let (z, log_det) = self.flow.forward(features, code.as_ref())?;
         let images = z.dim(0)? / positions;
         let z = z.reshape((images, positions, self.shape.channels))?;
         Ok((z, log_det.reshape((images, positions))?))
+    }
+
+    /// Latents (N, D) of single vectors, `features` (N, D) each at its own of `positions` (N).
+    ///
+    /// # Errors
+    /// Shapes that do not fit; a position beyond the map.
+    pub fn latents_at(
+        &self,
+        features: &Tensor,
+        positions: &[u32],
+    ) -> Result<Tensor, ExperimentError> {
+        let code = match &self.position {
+            Some(p) => {
+                let index = Tensor::from_slice(positions, positions.len(), p.device())?;
+                Some(p.index_select(&index, 0)?)
+            }
+            None => None,
+        };
+        Ok(self.flow.forward(features, code.as_ref())?.0)
     }
 
     /// Score terms of whole maps of images of classes `labels`. `read` appends the map of image `i`,
@@ -375,4 +415,27 @@ impl LevelModel {
 
 pub(crate) fn host(t: &Tensor) -> candle_core::Result<Vec<f32>> {
     t.flatten_all()?.to_device(&Device::Cpu)?.to_vec1::<f32>()
+}
+
+/// The settings of one level's flow, as their crate has them.
+fn flow_config(c: &config::FlowConfig, shape: LevelShape) -> Result<FlowConfig, FlowError> {
+    let permutation = match c.permutation.as_str() {
+        "" => None,
+        name => Some(Permutation::named(name)?),
+    };
+    Ok(FlowConfig {
+        kind: c.kind.clone(),
+        dim: shape.channels,
+        blocks: c.blocks,
+        condition: c.condition,
+        clamp: c.clamp,
+        hidden_factor: c.hidden_factor,
+        map: (shape.height, shape.width),
+        permutation,
+        reflections: c.reflections,
+        actnorm: ActNormStart::named(&c.actnorm)?,
+        bins: c.bins,
+        tail_bound: c.tail_bound,
+        options: options(&c.options),
+    })
 }

@@ -8,7 +8,7 @@ use crate::features::backbone_spec;
 use crate::model::{LevelShape, Model};
 use crate::tensor_file;
 use candle_core::{Device, Tensor};
-use hgad_backbones::{Backbone, KeptWeights, Normalization, build, build_from, keep_weights};
+use hgad_backbones::{Backbone, KeptWeights, Normalization, build, build_with, keep_weights};
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -150,9 +150,8 @@ impl ModelFile {
     ) -> Result<Box<dyn Backbone>, ExperimentError> {
         let own = self.take_backbone_weights().filter(|_| weights.is_none());
         let wrong = |reason: String| ExperimentError::File { path: self.path.clone(), reason };
-        let config = &self.header.config.backbone;
         let backbone = if let Some(kept) = own {
-            build_from(&config.kind, &config.taps, &kept)?
+            build_with(&backbone_spec(&self.header.config), &kept)?
         } else {
             let mut spec = backbone_spec(&self.header.config);
             // Weights are asked for, not downloaded: predicting must not depend on a network.

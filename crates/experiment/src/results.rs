@@ -131,6 +131,9 @@ pub struct Seconds {
     pub evaluation: f64,
     /// Pictures.
     pub maps: f64,
+    /// The report.
+    #[serde(default)]
+    pub report: f64,
     /// All of it.
     pub total: f64,
 }
@@ -146,6 +149,7 @@ impl Seconds {
             training: of(|s| s.training),
             evaluation: of(|s| s.evaluation),
             maps: of(|s| s.maps),
+            report: of(|s| s.report),
             total: of(|s| s.total),
         }
     }

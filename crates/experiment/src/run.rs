@@ -15,7 +15,8 @@ use crate::metrics_log;
 use crate::model::Model;
 use crate::model_file::{self, ModelFile, ModelHeader};
 use crate::progress::{Event, Observer};
-use crate::results::{Evaluation, Results, SCHEMA, Versions};
+use crate::report::{self, Collector};
+use crate::results::{Evaluation, Results, SCHEMA, Seconds, Versions};
 use crate::run_folder::RunFolder;
 use crate::train::Trainer;
 use crate::{atomic, data::Data};
@@ -64,6 +65,14 @@ pub fn run(
         let reason = "this run is finished; `hgad evaluate` computes its table again".into();
         return Err(ExperimentError::Run { path: run.path().into(), reason });
     }
+    if let Some(run) = &resumed
+        && run.is_imported()
+    {
+        let reason =
+            "its model was imported, there is no training to go on with; `hgad evaluate` tests it"
+                .into();
+        return Err(ExperimentError::Run { path: run.path().into(), reason });
+    }
     let own = match &resumed {
         Some(run) => run.load_config()?,
         None => config.clone(),
@@ -110,7 +119,7 @@ pub fn run(
     train(config, &mut trainer, &features, &truth, &run, &mut progress, observer)?;
 
     let results =
-        finish(config, &trainer.model, &features, &data, &truth, &run, progress, observer)?;
+        finish(config, &trainer.model, &features, &data, &truth, &run, &run, progress, observer)?;
     if let Some(path) = &options.results {
         atomic::write_bytes(path, &serde_json::to_vec_pretty(&results).unwrap_or_default())?;
     }
@@ -119,7 +128,8 @@ pub fn run(
     Ok((run, results))
 }
 
-/// Writes the model, the pictures and the results of a trained and evaluated model.
+/// Writes the model, the pictures, the report and the results of a trained and evaluated model;
+/// `trained` is the run that trained it.
 fn finish(
     config: &Config,
     model: &Model,
@@ -127,6 +137,7 @@ fn finish(
     data: &Data,
     truth: &Truth,
     run: &RunFolder,
+    trained: &RunFolder,
     mut progress: Progress,
     observer: &dyn Observer,
 ) -> Result<Results, ExperimentError> {
@@ -152,12 +163,20 @@ fn finish(
     };
     model_file::save(&run.model(), model, &header, weights.as_ref())?;
     let drawing = Instant::now();
-    picture(config, model, features, data, truth, run, observer)?;
+    let collected = picture(config, model, features, data, truth, run, observer)?;
     let s = &mut progress.seconds;
-    s.maps += drawing.elapsed().as_secs_f64();
-    s.total = s.features + s.training + s.evaluation + s.maps;
+    s.report = collected.as_ref().map_or(0.0, |c| c.seconds);
+    s.maps += drawing.elapsed().as_secs_f64() - s.report;
+    s.total = s.features + s.training + s.evaluation + s.maps + s.report;
     let mut results = results(config, run, features, model.parameter_count(), progress)?;
     results.deployed = Some(deployed);
+    if let Some(collected) = collected {
+        let passes = trained.metrics();
+        let written = report::write(run, &passes, collected, model, features, truth, &mut results);
+        if let Err(error) = written {
+            warn_of_report(observer, &error);
+        }
+    }
     // Written last: a run with results is finished.
     atomic::write_bytes(&run.results(), &serde_json::to_vec_pretty(&results).unwrap_or_default())?;
     Ok(results)
@@ -200,7 +219,7 @@ pub fn rescore(
     (progress.last, progress.best) = (Some(now.clone()), Some(now));
     let run = RunFolder::create(config)?;
     let results =
-        finish(config, &t.model, &t.features, &t.data, &t.truth, &run, progress, observer)?;
+        finish(config, &t.model, &t.features, &t.data, &t.truth, &run, donor, progress, observer)?;
     Ok((run, results))
 }
 
@@ -244,32 +263,44 @@ fn train(
     Ok(())
 }
 
-/// Scores and pictures of the test images.
-fn picture(
+/// A report that cannot be drawn costs no run.
+fn warn_of_report(observer: &dyn Observer, error: &ExperimentError) {
+    observer.event(Event::Warning(&format!("no report is written: {error}")));
+}
+
+/// Scores and pictures of the test images, and what a report shows of them.
+fn picture<'a>(
     config: &Config,
     model: &Model,
-    features: &Features,
-    data: &Data,
-    truth: &Truth,
+    features: &'a Features,
+    data: &'a Data,
+    truth: &'a Truth,
     run: &RunFolder,
     observer: &dyn Observer,
-) -> Result<(), ExperimentError> {
+) -> Result<Option<Collector<'a>>, ExperimentError> {
     let total = features.test.len() as u64;
     observer.event(Event::Begin { what: "scores and heat maps", total, unit: "images" });
     let mut pictures = HeatMaps::new(config.maps.per_class, run.maps(), features, data, truth);
     let mut scores = ImageScores::new();
+    let collector = || Collector::new(&config.report, features, data, truth);
+    let mut collected = config.report.enabled.then(collector);
     let mut done = 0;
     class_maps(config, model, features, |of| {
         let class = &model.classes[of.class];
         scores.add(&of, features, class);
         pictures.draw(&of, class)?;
+        if let Some(Err(error)) = collected.as_mut().map(|c| c.add(&of, class, None)) {
+            warn_of_report(observer, &error);
+            collected = None;
+        }
         done += of.samples.len() as u64;
         observer.event(Event::Advance { done, state: class });
         Ok(())
     })?;
     observer.event(Event::End);
     scores.write(&run.scores())?;
-    pictures.finish()
+    pictures.finish()?;
+    Ok(collected)
 }
 
 fn results(
@@ -305,7 +336,8 @@ fn results(
     })
 }
 
-/// The table of a finished run computed again from its saved model.
+/// The table of a finished run computed again from its saved model. The first of an imported model
+/// is kept as its results, which finishes that run, and calibrates the model for prediction.
 ///
 /// # Errors
 /// There is no model; the backbone or data are others than it was trained on.
@@ -314,12 +346,7 @@ pub fn reevaluate(
     overrides: impl FnOnce(&mut Config),
     observer: &dyn Observer,
 ) -> Result<(Config, Evaluation), ExperimentError> {
-    let run = RunFolder::open(path)?;
-    let mut config = run.load_config()?;
-    overrides(&mut config);
-    let t = trained(&run, &config, observer)?;
-    let evaluation = judge(&config, &t, observer)?;
-    Ok((config, evaluation))
+    again(path, overrides, false, observer)
 }
 
 /// [`reevaluate`] with a calibration made anew, which is written into the model's file.
@@ -331,20 +358,56 @@ pub fn recalibrate(
     overrides: impl FnOnce(&mut Config),
     observer: &dyn Observer,
 ) -> Result<(Config, Evaluation), ExperimentError> {
+    again(path, overrides, true, observer)
+}
+
+fn again(
+    path: &Path,
+    overrides: impl FnOnce(&mut Config),
+    anew: bool,
+    observer: &dyn Observer,
+) -> Result<(Config, Evaluation), ExperimentError> {
     let run = RunFolder::open(path)?;
     let mut config = run.load_config()?;
     overrides(&mut config);
+    let started = Instant::now();
     let mut t = trained(&run, &config, observer)?;
+    let features = started.elapsed().as_secs_f64();
+    let first = run.is_imported() && !run.is_finished();
+    if anew || (first && t.calibration.is_none()) {
+        keep_calibration(&run, &config, &mut t, observer)?;
+    }
+    let evaluation = judge(&config, &t, observer)?;
+    if first {
+        let (last, best) = (Some(evaluation.clone()), Some(evaluation.clone()));
+        let total = started.elapsed().as_secs_f64();
+        let seconds =
+            Seconds { features, evaluation: total - features, total, ..Seconds::default() };
+        let progress = Progress { passes: t.passes, best, last, seconds };
+        let mut results = results(&config, &run, &t.features, t.model.parameter_count(), progress)?;
+        results.deployed = evaluation.deployed.clone();
+        let text = serde_json::to_vec_pretty(&results).unwrap_or_default();
+        atomic::write_bytes(&run.results(), &text)?;
+    }
+    Ok((config, evaluation))
+}
+
+/// Calibrates the model and writes that into its file.
+fn keep_calibration(
+    run: &RunFolder,
+    config: &Config,
+    t: &mut Trained,
+    observer: &dyn Observer,
+) -> Result<(), ExperimentError> {
     let calibration = calibrate(&t.config, &t.model, &t.features, observer)?;
     warn(&calibration, &t.model, observer);
     t.header.calibration = Some(calibration.clone());
+    t.header.config.calibration = t.config.calibration.clone();
     t.calibration = Some(calibration);
     if t.weights.is_none() {
-        t.weights = model_file::backbone_weights(&config, &t.features.fingerprint)?;
+        t.weights = model_file::backbone_weights(config, &t.features.fingerprint)?;
     }
-    model_file::save(&run.model(), &t.model, &t.header, t.weights.as_ref())?;
-    let evaluation = judge(&config, &t, observer)?;
-    Ok((config, evaluation))
+    model_file::save(&run.model(), &t.model, &t.header, t.weights.as_ref())
 }
 
 /// Both tables: the paper's rule and the deployed scores, with the model's own calibration where it

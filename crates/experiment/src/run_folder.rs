@@ -34,20 +34,33 @@ impl RunFolder {
             let id = if n == 1 { stamp.clone() } else { format!("{stamp}-{n}") };
             let path = parent.join(id);
             match std::fs::create_dir(&path) {
-                Ok(()) => {
-                    let run = Self(path);
-                    let text = toml::to_string(config).map_err(|e| ExperimentError::File {
-                        path: run.config(),
-                        reason: e.to_string(),
-                    })?;
-                    atomic::write_bytes(&run.config(), text.as_bytes())?;
-                    return Ok(run);
-                }
+                Ok(()) => return Self(path).started(config),
                 Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
                 Err(e) => return Err(ExperimentError::io("create", &path, e)),
             }
         }
         unreachable!("the numbers do not end")
+    }
+
+    /// The new folder `path` with the resolved configuration in it.
+    ///
+    /// # Errors
+    /// There is something there already; I/O.
+    pub fn create_at(path: &Path, config: &Config) -> Result<Self, ExperimentError> {
+        let empty = || std::fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_none());
+        if path.exists() && !empty() {
+            let reason = "it exists already; name a folder that does not, or remove it".into();
+            return Err(ExperimentError::Run { path: path.into(), reason });
+        }
+        atomic::create_dir(path)?;
+        Self(path.into()).started(config)
+    }
+
+    fn started(self, config: &Config) -> Result<Self, ExperimentError> {
+        let text = toml::to_string(config)
+            .map_err(|e| ExperimentError::File { path: self.config(), reason: e.to_string() })?;
+        atomic::write_bytes(&self.config(), text.as_bytes())?;
+        Ok(self)
     }
 
     /// An existing run.
@@ -73,7 +86,8 @@ impl RunFolder {
             return Ok(run);
         }
         let parent = config.run.dir.join(&config.name);
-        let reason = match Self::all(&parent).into_iter().find(|r| !r.is_finished()) {
+        let stopped = |r: &Self| !r.is_finished() && !r.is_imported();
+        let reason = match Self::all(&parent).into_iter().find(stopped) {
             Some(other) => format!(
                 "no unfinished run here has these settings; to go on with {} and its own, give --resume={}",
                 other.id(),
@@ -84,11 +98,12 @@ impl RunFolder {
         Err(ExperimentError::Run { path: parent, reason })
     }
 
-    /// The newest run of `config`'s name with the same configuration that is `finished`, or is not.
+    /// The newest run of `config`'s name with the same configuration that is `finished`, or is not;
+    /// imported ones were not made by it.
     pub fn newest(config: &Config, finished: bool) -> Option<Self> {
         Self::all(&config.run.dir.join(&config.name))
             .into_iter()
-            .filter(|r| r.is_finished() == finished)
+            .filter(|r| r.is_finished() == finished && !r.is_imported())
             .find(|r| r.load_config().is_ok_and(|c| c == *config))
     }
 
@@ -107,6 +122,11 @@ impl RunFolder {
         self.results().is_file()
     }
 
+    /// Whether its model was imported, so that there is no training to go on with.
+    pub fn is_imported(&self) -> bool {
+        self.origin().is_file()
+    }
+
     /// What it reached.
     ///
     /// # Errors
@@ -116,7 +136,10 @@ impl RunFolder {
         let text = std::fs::read(&path).map_err(|e| match e.kind() {
             std::io::ErrorKind::NotFound => ExperimentError::Run {
                 path: self.0.clone(),
-                reason: "the run was not finished; go on with it with --resume".into(),
+                reason: match self.is_imported() {
+                    true => "the imported model was not evaluated yet; `hgad evaluate` with this folder does".into(),
+                    false => "the run was not finished; go on with it with --resume".into(),
+                },
             },
             _ => ExperimentError::io("read", &path, e),
         })?;
@@ -173,6 +196,21 @@ impl RunFolder {
     /// The trained model.
     pub fn model(&self) -> PathBuf {
         self.0.join("model.safetensors")
+    }
+
+    /// Where an imported model came from.
+    pub fn origin(&self) -> PathBuf {
+        self.0.join("origin.json")
+    }
+
+    /// What it reached, as a page.
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report.html")
+    }
+
+    /// What the page is drawn from.
+    pub fn report_data(&self) -> PathBuf {
+        self.0.join("report.json")
     }
 
     /// State to go on from.

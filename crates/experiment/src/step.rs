@@ -8,6 +8,7 @@ use candle_core::{Device, Tensor, Var};
 use hgad_flows::FlowTrainer;
 use hgad_losses::{Latents, StagedLoss};
 use std::borrow::Cow;
+use std::ops::Range;
 
 /// The batch of one level: a map and a class an image.
 pub struct LevelBatch<'a> {
@@ -30,7 +31,8 @@ pub struct StepLoss {
 ///
 /// The batch goes through `chunk` vectors at a time: the same positions of all images together,
 /// forward and backward, gradients adding up. The loss is a mean over vectors, so a chunk's part
-/// counts by its share of them, and memory depends on neither the batch nor the map.
+/// counts by its share of them, and memory depends on neither the batch nor the map. A flow over
+/// whole maps gets as many maps as fit the chunk, at least one.
 pub struct Step<'a> {
     /// Flow and prior.
     pub level: &'a LevelModel,
@@ -77,7 +79,10 @@ impl Step<'_> {
         mut each: impl FnMut(&StepLoss, &Var, &[f32]) -> candle_core::Result<()>,
     ) -> Result<StepLoss, ExperimentError> {
         let (images, positions) = (batch.maps.len(), self.level.shape.positions());
-        let width = (self.chunk / images.max(1)).clamp(1, positions);
+        let (together, width) = match self.level.flow.whole_maps() {
+            true => ((self.chunk / positions).clamp(1, images.max(1)), positions),
+            false => (images.max(1), (self.chunk / images.max(1)).clamp(1, positions)),
+        };
         let trained = |p: &hgad_parameters::Parameters| {
             p.trainable_vars().into_iter().map(|(_, v)| v).collect::<Vec<_>>()
         };
@@ -89,15 +94,18 @@ impl Step<'_> {
         }
         let mut sums: Vec<Option<Tensor>> = vars.iter().map(|_| None).collect();
         let mut losses = StepLoss::default();
-        for first in (0..positions).step_by(width) {
-            let count = width.min(positions - first);
-            let grads = self.chunk_gradients(batch, (first, count), &mut losses)?;
-            for (sum, var) in sums.iter_mut().zip(&vars) {
-                if let Some(g) = grads.get(var) {
-                    *sum = Some(match sum.take() {
-                        None => g.clone(),
-                        Some(s) => (s + g)?,
-                    });
+        for image in (0..images).step_by(together) {
+            let images = image..images.min(image + together);
+            for first in (0..positions).step_by(width) {
+                let positions = first..positions.min(first + width);
+                let grads = self.chunk_gradients(batch, images.clone(), positions, &mut losses)?;
+                for (sum, var) in sums.iter_mut().zip(&vars) {
+                    if let Some(g) = grads.get(var) {
+                        *sum = Some(match sum.take() {
+                            None => g.clone(),
+                            Some(s) => (s + g)?,
+                        });
+                    }
                 }
             }
         }
@@ -112,31 +120,34 @@ impl Step<'_> {
         Ok(losses)
     }
 
-    /// Adds one chunk to `losses`, and gives its gradients of the prior, and of the flow where it
-    /// has no trainer.
+    /// Adds one chunk, some positions of some images, to `losses`, and gives its gradients of the
+    /// prior, and of the flow where it has no trainer.
     fn chunk_gradients(
         &mut self,
         batch: &LevelBatch,
-        (first, count): (usize, usize),
+        images: Range<usize>,
+        positions: Range<usize>,
         losses: &mut StepLoss,
     ) -> Result<GradStore, ExperimentError> {
-        let (images, d) = (batch.maps.len(), self.level.shape.channels);
-        let share = count as f64 / self.level.shape.positions() as f64;
+        let (d, first, count) = (self.level.shape.channels, positions.start, positions.len());
+        let whole = batch.maps.len() * self.level.shape.positions();
+        let share = (images.len() * count) as f64 / whole as f64;
+        let (maps, labels) = (&batch.maps[images.clone()], &batch.labels[images]);
         let Some(trainer) = &mut self.trainer else {
-            let mut x = Vec::with_capacity(images * count * d);
-            for map in &batch.maps {
+            let mut x = Vec::with_capacity(maps.len() * count * d);
+            for map in maps {
                 x.extend_from_slice(&map[first * d..(first + count) * d]);
             }
-            let x = Tensor::from_vec(x, (images * count, d), self.device)?;
+            let x = Tensor::from_vec(x, (maps.len() * count, d), self.device)?;
             let (z, log_det) = self.level.latents(&x, first, count)?;
-            let total = self.value(&z, &log_det, batch.labels, share, losses)?;
+            let total = self.value(&z, &log_det, labels, share, losses)?;
             return Ok(total.backward()?);
         };
-        let maps: Vec<&[f32]> = batch.maps.iter().map(AsRef::as_ref).collect();
-        let (z, log_det) = trainer.forward(&maps, first, count)?;
-        let z = Var::from_vec(z, (images, count, d), self.device)?;
-        let log_det = Var::from_vec(log_det, (images, count), self.device)?;
-        let total = self.value(z.as_tensor(), log_det.as_tensor(), batch.labels, share, losses)?;
+        let slices: Vec<&[f32]> = maps.iter().map(AsRef::as_ref).collect();
+        let (z, log_det) = trainer.forward(&slices, first, count)?;
+        let z = Var::from_vec(z, (maps.len(), count, d), self.device)?;
+        let log_det = Var::from_vec(log_det, (maps.len(), count), self.device)?;
+        let total = self.value(z.as_tensor(), log_det.as_tensor(), labels, share, losses)?;
         let grads = total.backward()?;
         let of = |v: &Var| match grads.get(v) {
             Some(g) => host(g),

@@ -133,6 +133,11 @@ impl<'a> Trainer<'a> {
                     maps: maps.iter().map(|m| m.level(index)).collect(),
                     labels: &labels,
                 };
+                // A run that is resumed has pass 0 behind it, and its result in the checkpoint.
+                if pass == 0 && step == 0 {
+                    let first: Vec<&[f32]> = batch.maps.iter().map(AsRef::as_ref).collect();
+                    level.initialize(&first, self.model.device())?;
+                }
                 let mut of_level = Step {
                     level,
                     loss: &self.losses[index],

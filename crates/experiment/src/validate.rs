@@ -19,6 +19,7 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         ("backbone.pyramid", c.backbone.pyramid),
         ("flow.blocks", c.flow.blocks),
         ("flow.hidden_factor", c.flow.hidden_factor),
+        ("flow.reflections", c.flow.reflections),
     ];
     for (key, value) in positive {
         require(key, value > 0, value, "expected at least 1")?;
@@ -34,6 +35,7 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         ("train.rate", c.train.rate),
         ("train.epsilon", c.train.epsilon),
         ("flow.clamp", c.flow.clamp),
+        ("flow.tail_bound", c.flow.tail_bound),
     ];
     for (key, value) in rates {
         let good = value > 0.0 && value.is_finite();
@@ -81,6 +83,13 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     let known = device::is_known(&c.device);
     require("device", known, &c.device, "expected cpu, cuda, metal, or one by number: cuda:1")?;
     one_of("train.matmul", &c.train.matmul, &["f32", "tf32"])?;
+    one_of("flow.kind", &c.flow.kind, &hgad_flows::kinds())?;
+    if !c.flow.permutation.is_empty() {
+        one_of("flow.permutation", &c.flow.permutation, &hgad_flows::PERMUTATIONS)?;
+    }
+    one_of("flow.actnorm", &c.flow.actnorm, &hgad_flows::ACTNORM_STARTS)?;
+    let bins = c.flow.bins;
+    require("flow.bins", (2..=256).contains(&bins), bins, "expected 2 to 256")?;
     one_of("prior.kind", &c.prior.kind, &hgad_priors::kinds())?;
     one_of("prior.covariance", &c.prior.covariance, &hgad_priors::COVARIANCES)?;
     one_of("prior.weights", &c.prior.weights, &["learned", "uniform"])?;

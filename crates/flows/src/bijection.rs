@@ -31,6 +31,28 @@ pub trait Bijection: Send + Sync {
         condition: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor), FlowError>;
 
+    /// Whether it looks at neighbours: the vectors given are then all positions of each image, and
+    /// an entry of the log-determinant is the part of its position, to be summed over the map.
+    fn whole_maps(&self) -> bool {
+        false
+    }
+
+    /// Whether [`Bijection::initialize`] does anything.
+    fn starts_from_data(&self) -> bool {
+        false
+    }
+
+    /// Sets the parameters whose start depends on data from a first batch `x` (N, D). It is called
+    /// once, before the first step of a training; what it sets are parameters like others, saved
+    /// with them.
+    ///
+    /// # Errors
+    /// As forward.
+    fn initialize(&self, x: &Tensor, condition: Option<&Tensor>) -> Result<(), FlowError> {
+        let _ = (x, condition);
+        Ok(())
+    }
+
     /// Training with hand-written gradients, for flows that have them on their device; the others
     /// are trained by autograd. `code` (P, K) is the condition of every position of a map.
     ///
@@ -75,6 +97,18 @@ impl<T: Bijection + ?Sized> Bijection for std::sync::Arc<T> {
         condition: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor), FlowError> {
         (**self).inverse(z, condition)
+    }
+
+    fn whole_maps(&self) -> bool {
+        (**self).whole_maps()
+    }
+
+    fn starts_from_data(&self) -> bool {
+        (**self).starts_from_data()
+    }
+
+    fn initialize(&self, x: &Tensor, condition: Option<&Tensor>) -> Result<(), FlowError> {
+        (**self).initialize(x, condition)
     }
 
     fn trainer(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FlowTrainer>>, FlowError> {

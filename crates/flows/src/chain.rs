@@ -19,6 +19,11 @@ impl Chain {
         };
         Err(FlowError::Setting { key: "blocks", value: steps.len().to_string(), why })
     }
+
+    /// `condition` for one step: steps without one get none, where others of the chain have one.
+    fn part<'a>(&self, step: &dyn Bijection, condition: Option<&'a Tensor>) -> Option<&'a Tensor> {
+        condition.filter(|_| step.condition_dim() > 0 || self.condition_dim() == 0)
+    }
 }
 
 impl Bijection for Chain {
@@ -35,9 +40,9 @@ impl Bijection for Chain {
         x: &Tensor,
         condition: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor), FlowError> {
-        let (mut z, mut total) = self.0[0].forward(x, condition)?;
+        let (mut z, mut total) = self.0[0].forward(x, self.part(&*self.0[0], condition))?;
         for step in &self.0[1..] {
-            let (next, log_det) = step.forward(&z, condition)?;
+            let (next, log_det) = step.forward(&z, self.part(&**step, condition))?;
             total = (total + log_det)?;
             z = next;
         }
@@ -50,12 +55,31 @@ impl Bijection for Chain {
         condition: Option<&Tensor>,
     ) -> Result<(Tensor, Tensor), FlowError> {
         let (last, before) = self.0.split_last().expect("a chain has at least one bijection");
-        let (mut x, mut total) = last.inverse(z, condition)?;
+        let (mut x, mut total) = last.inverse(z, self.part(&**last, condition))?;
         for step in before.iter().rev() {
-            let (next, log_det) = step.inverse(&x, condition)?;
+            let (next, log_det) = step.inverse(&x, self.part(&**step, condition))?;
             total = (total + log_det)?;
             x = next;
         }
         Ok((x, total))
+    }
+
+    fn whole_maps(&self) -> bool {
+        self.0.iter().any(|s| s.whole_maps())
+    }
+
+    fn starts_from_data(&self) -> bool {
+        self.0.iter().any(|s| s.starts_from_data())
+    }
+
+    fn initialize(&self, x: &Tensor, condition: Option<&Tensor>) -> Result<(), FlowError> {
+        let Some(last) = self.0.iter().rposition(|s| s.starts_from_data()) else { return Ok(()) };
+        let mut x = x.clone();
+        for step in &self.0[..=last] {
+            let condition = self.part(&**step, condition);
+            step.initialize(&x, condition)?;
+            x = step.forward(&x, condition)?.0;
+        }
+        Ok(())
     }
 }

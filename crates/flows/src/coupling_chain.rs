@@ -5,7 +5,7 @@ use candle_core::{DType, Tensor, Var};
 use hgad_kernels::{
     BlockWeights, FrozenStack, PositionCode, StackSize, StackWorkspace, with_slices,
 };
-use hgad_parameters::{Parameters, Weight};
+use hgad_parameters::Parameters;
 use std::sync::Arc;
 
 /// `blocks` coupling blocks over vectors of `dim` entries (Yao et al., ECCV 2024). Block k's
@@ -35,7 +35,8 @@ pub fn coupling_chain(
     Ok(CouplingChain { chain: Chain::new(steps)?, blocks, size })
 }
 
-/// Coupling blocks in a row.
+/// Coupling blocks in a row. Those with a fixed permutation are trained by the fused kernels; all
+/// have a form for inference.
 pub struct CouplingChain {
     chain: Chain,
     blocks: Vec<Arc<CouplingBlock>>,
@@ -68,12 +69,11 @@ impl Bijection for CouplingChain {
     }
 
     fn trainer(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FlowTrainer>>, FlowError> {
-        let weight = self.blocks[0].w1.get();
-        if !weight.device().is_cpu() || weight.dtype() != DType::F32 {
+        if !self.fused() || self.blocks[0].mixing.learned() {
             return Ok(None);
         }
         let code = self.code(code)?;
-        let tensors = tensors(&self.blocks);
+        let tensors = tensors(&self.blocks)?;
         let (workspace, constant) = with_slices(&tensors, |slices| {
             let weights = weights(slices);
             let constant = constant(&weights, self.size.dim);
@@ -90,22 +90,32 @@ impl Bijection for CouplingChain {
     }
 
     fn freeze(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FrozenFlow>>, FlowError> {
-        let weight = self.blocks[0].w1.get();
-        if !weight.device().is_cpu() || weight.dtype() != DType::F32 {
+        if !self.fused() {
             return Ok(None);
         }
         let code = self.code(code)?;
-        let tensors = tensors(&self.blocks);
-        let (stack, constant) = with_slices(&tensors, |slices| {
+        let tensors = tensors(&self.blocks)?;
+        let (stack, mut constant) = with_slices(&tensors, |slices| {
             let weights = weights(slices);
             let constant = constant(&weights, self.size.dim);
             (FrozenStack::new(self.size, &weights, code), constant)
         })?;
+        for block in &self.blocks {
+            if let Some(log_det) = block.mixing.log_det()? {
+                constant += log_det.to_scalar::<f32>()?;
+            }
+        }
         Ok(Some(Box::new(FrozenChain { stack, dim: self.size.dim, constant })))
     }
 }
 
 impl CouplingChain {
+    /// Whether the kernels of the stack can run it.
+    fn fused(&self) -> bool {
+        let weight = self.blocks[0].subnet.w1.var();
+        weight.device().is_cpu() && weight.dtype() == DType::F32
+    }
+
     fn code(&self, code: Option<&Tensor>) -> Result<Option<PositionCode>, FlowError> {
         let k = self.size.condition;
         match code {
@@ -163,11 +173,6 @@ struct StackTrainer {
     dlog_det: f64,
 }
 
-/// Parameters of a block, in the order [`weights`] reads them.
-fn parameters(b: &CouplingBlock) -> [&Weight; 7] {
-    [&b.w1, &b.b1, &b.w2, &b.b2, &b.scale, &b.offset, &b.rotation]
-}
-
 /// `g = 0.1 softplus_0.5(raw) = 0.2 ln(1 + e^(raw / 2))`.
 fn gain(raw: f32) -> f64 {
     let half = raw as f64 / 2.0;
@@ -188,8 +193,16 @@ fn weights<'a>(slices: &'a [&'a [f32]]) -> Vec<BlockWeights<'a>> {
         .collect()
 }
 
-fn tensors(blocks: &[Arc<CouplingBlock>]) -> Vec<Tensor> {
-    blocks.iter().flat_map(|b| parameters(b).map(|w| w.var().as_tensor().clone())).collect()
+/// Every block's parameters and matrix as they are now, in the order [`weights`] reads them.
+fn tensors(blocks: &[Arc<CouplingBlock>]) -> Result<Vec<Tensor>, FlowError> {
+    let mut all = Vec::with_capacity(7 * blocks.len());
+    for b in blocks {
+        let subnet = [&b.subnet.w1, &b.subnet.b1, &b.subnet.w2, &b.subnet.b2];
+        let of_block = subnet.into_iter().chain([&b.scale, &b.offset]);
+        all.extend(of_block.map(|w| w.var().as_tensor().clone()));
+        all.push(b.mixing.matrix()?.contiguous()?);
+    }
+    Ok(all)
 }
 
 /// `sum ln g` over all blocks.
@@ -202,7 +215,7 @@ impl FlowTrainer for StackTrainer {
     fn begin(&mut self) -> Result<(), FlowError> {
         self.dlog_det = 0.0;
         let (workspace, d) = (&mut self.workspace, self.size.dim);
-        self.constant = with_slices(&tensors(&self.blocks), |slices| {
+        self.constant = with_slices(&tensors(&self.blocks)?, |slices| {
             let weights = weights(slices);
             workspace.begin(&weights);
             constant(&weights, d)
@@ -238,10 +251,10 @@ impl FlowTrainer for StackTrainer {
         let sums = self.workspace.gradients();
         for (k, block) in self.blocks.iter().enumerate() {
             let [w1, b1, w2, b2, affine] = sums.block(k);
-            each(block.w1.var(), w1)?;
-            each(block.b1.var(), b1)?;
-            each(block.w2.var(), w2)?;
-            each(block.b2.var(), b2)?;
+            each(block.subnet.w1.var(), w1)?;
+            each(block.subnet.b1.var(), b1)?;
+            each(block.subnet.w2.var(), w2)?;
+            each(block.subnet.b2.var(), b2)?;
             each(block.offset.var(), &affine[d..])?;
             let raw = block.scale.var().flatten_all()?.to_vec1::<f32>()?;
             let through_gain: Vec<f32> = raw

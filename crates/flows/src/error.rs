@@ -33,6 +33,32 @@ pub enum FlowError {
         /// What is wrong.
         why: &'static str,
     },
+    /// Vectors that do not make up whole maps, for a flow that looks at neighbours.
+    #[error(
+        "the flow maps whole maps of {height} x {width} positions, got {rows} vectors, which is no multiple of {}; give it all positions of each image", height * width
+    )]
+    Map {
+        /// Rows of a map.
+        height: usize,
+        /// Columns of a map.
+        width: usize,
+        /// Vectors given.
+        rows: usize,
+    },
+    /// A name that no flow has.
+    #[error("unknown flow `{kind}`; known: {known}")]
+    Kind {
+        /// The name.
+        kind: String,
+        /// Those that exist.
+        known: String,
+    },
+    /// A name that is registered already.
+    #[error(transparent)]
+    Taken(#[from] hgad_registry::Taken),
+    /// An option of a flow that cannot be used.
+    #[error(transparent)]
+    Option(#[from] hgad_registry::OptionError),
     /// From the parameters.
     #[error(transparent)]
     Parameter(#[from] ParameterError),

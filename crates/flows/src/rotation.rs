@@ -1,6 +1,81 @@
-//! Random rotations.
+//! Fixed rotations and permutations of the entries of a vector.
 
-use hgad_parameters::Draws;
+use crate::lu_factors::LuFactors;
+use crate::{Bijection, FlowError, Mixing, check};
+use candle_core::Tensor;
+use hgad_kernels::rotate;
+use hgad_parameters::{Draws, Parameters, Weight};
+
+/// `z = x R^T` with an orthogonal R that is drawn once and not trained, `w_perm` (D, D) as FrEIA
+/// names it.
+pub struct Rotation {
+    dim: usize,
+    matrix: Weight,
+}
+
+impl Rotation {
+    /// R drawn uniformly from the rotations: FrEIA's soft permutation.
+    ///
+    /// # Errors
+    /// No dimension.
+    pub fn soft(parameters: &Parameters, dim: usize) -> Result<Self, FlowError> {
+        Self::new(parameters, dim, random_rotation(dim, &mut parameters.draws("w_perm")))
+    }
+
+    /// R a permutation drawn uniformly.
+    ///
+    /// # Errors
+    /// No dimension.
+    pub fn hard(parameters: &Parameters, dim: usize) -> Result<Self, FlowError> {
+        let order = parameters.draws("w_perm").permutation(dim);
+        let mut matrix = vec![0.0; dim * dim];
+        order.iter().enumerate().for_each(|(row, column)| matrix[row * dim + column] = 1.0);
+        Self::new(parameters, dim, matrix)
+    }
+
+    fn new(parameters: &Parameters, dim: usize, matrix: Vec<f64>) -> Result<Self, FlowError> {
+        check::at_least("dim", dim, 1, "a vector has entries")?;
+        Ok(Self { dim, matrix: parameters.fixed("w_perm", (dim, dim), matrix)? })
+    }
+}
+
+impl Mixing for Rotation {
+    fn matrix(&self) -> Result<Tensor, FlowError> {
+        Ok(self.matrix.get())
+    }
+
+    fn learned(&self) -> bool {
+        false
+    }
+}
+
+impl Bijection for Rotation {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn condition_dim(&self) -> usize {
+        0
+    }
+
+    fn forward(
+        &self,
+        x: &Tensor,
+        condition: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor), FlowError> {
+        check::plain_rows(x, self.dim, condition)?;
+        Ok((rotate(x, &self.matrix.get())?, check::no_change(x)?))
+    }
+
+    fn inverse(
+        &self,
+        z: &Tensor,
+        condition: Option<&Tensor>,
+    ) -> Result<(Tensor, Tensor), FlowError> {
+        check::plain_rows(z, self.dim, condition)?;
+        Ok((rotate(z, &self.matrix.get().t()?.contiguous()?)?, check::no_change(z)?))
+    }
+}
 
 /// A rotation drawn uniformly from SO(`dim`) (Haar measure), row-major: the orthogonal factor of
 /// a Gaussian matrix with the signs of its triangular factor's diagonal (Mezzadri, 2007), one
@@ -20,31 +95,9 @@ pub fn random_rotation(dim: usize, draws: &mut Draws) -> Vec<f64> {
         row.iter_mut().for_each(|v| *v /= norm);
         rows.push(row);
     }
-    if determinant_sign(&rows) < 0.0 {
+    let turned = LuFactors::of(rows.concat(), dim).sign() < 0.0;
+    if turned {
         rows[0].iter_mut().for_each(|v| *v = -*v);
     }
     rows.concat()
-}
-
-/// The sign of the determinant, by elimination with partial pivoting.
-fn determinant_sign(rows: &[Vec<f64>]) -> f64 {
-    let mut a = rows.to_vec();
-    let n = a.len();
-    let mut sign = 1.0;
-    for k in 0..n {
-        let pivot = (k..n).max_by(|&i, &j| a[i][k].abs().total_cmp(&a[j][k].abs())).unwrap_or(k);
-        if pivot != k {
-            a.swap(pivot, k);
-            sign = -sign;
-        }
-        if a[k][k] < 0.0 {
-            sign = -sign;
-        }
-        let (head, tail) = a.split_at_mut(k + 1);
-        for row in tail {
-            let factor = row[k] / head[k][k];
-            row[k..].iter_mut().zip(&head[k][k..]).for_each(|(r, h)| *r -= factor * h);
-        }
-    }
-    sign
 }

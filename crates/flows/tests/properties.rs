@@ -1,7 +1,10 @@
 //! What must hold of every bijection: the inverse undoes it, the log-determinant is the
 //! Jacobian's, gradients are those of finite differences.
 
+mod common;
+
 use candle_core::{DType, Device, Tensor, Var};
+use common::{input, nudge, numeric_log_det, worst};
 use hgad_flows::{Bijection, CouplingChain, CouplingConfig, coupling_chain, position_encoding};
 use hgad_parameters::{Parameters, seeded};
 use proptest::prelude::*;
@@ -11,36 +14,8 @@ fn flow(seed: u64, dim: usize, condition: usize, dtype: DType) -> (CouplingChain
     let config = CouplingConfig { condition, ..Default::default() };
     let chain = coupling_chain(&p, dim, 2, &config).unwrap();
     // Away from g = 1, o = 0, where mistakes in the affine map would not show.
-    let mut draws = seeded(seed, "nudge");
-    for (_, var) in p.trainable_vars() {
-        let n = var.elem_count();
-        let noise: Vec<f64> = (0..n).map(|_| 0.3 * draws.normal()).collect();
-        let noise = Tensor::from_vec(noise, var.shape(), &Device::Cpu).unwrap();
-        var.set(&(var.as_tensor() + noise.to_dtype(dtype).unwrap()).unwrap()).unwrap();
-    }
+    nudge(&p, seed, 0.3);
     (chain, p)
-}
-
-fn input(seed: u64, n: usize, dim: usize, dtype: DType) -> Tensor {
-    let mut draws = seeded(seed, "x");
-    let x: Vec<f64> = (0..n * dim).map(|_| draws.normal()).collect();
-    Tensor::from_vec(x, (n, dim), &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
-}
-
-fn log_abs_det(mut a: Vec<Vec<f64>>) -> f64 {
-    let n = a.len();
-    let mut total = 0.0;
-    for k in 0..n {
-        let pivot = (k..n).max_by(|&i, &j| a[i][k].abs().total_cmp(&a[j][k].abs())).unwrap();
-        a.swap(k, pivot);
-        total += a[k][k].abs().ln();
-        let head = a[k].clone();
-        for row in &mut a[k + 1..] {
-            let f = row[k] / head[k];
-            row.iter_mut().zip(&head).for_each(|(r, h)| *r -= f * h);
-        }
-    }
-    total
 }
 
 proptest! {
@@ -55,10 +30,6 @@ proptest! {
         let (z, forward) = chain.forward(&x, c.as_ref()).unwrap();
         let (back, inverse) = chain.inverse(&z, c.as_ref()).unwrap();
         let bound = if f64s { 1e-9 } else { 2e-3 };
-        let worst = |a: &Tensor, b: &Tensor| -> f64 {
-            let d = (a - b).unwrap().abs().unwrap().flatten_all().unwrap().max(0).unwrap();
-            d.to_dtype(DType::F64).unwrap().to_scalar().unwrap()
-        };
         prop_assert!(worst(&back, &x) < bound, "{}", worst(&back, &x));
         prop_assert!(worst(&forward, &inverse.neg().unwrap()) < bound);
     }
@@ -69,17 +40,7 @@ proptest! {
         let c = conditional.then(|| position_encoding(4, 1, 1, DType::F64, &Device::Cpu).unwrap());
         let x = input(seed, 1, dim, DType::F64);
         let (_, log_det) = chain.forward(&x, c.as_ref()).unwrap();
-        let h = 1e-5;
-        let columns: Vec<Vec<f64>> = (0..dim).map(|j| {
-            let step = |sign: f64| {
-                let mut v = x.flatten_all().unwrap().to_vec1::<f64>().unwrap();
-                v[j] += sign * h;
-                let t = Tensor::from_vec(v, (1, dim), &Device::Cpu).unwrap();
-                chain.forward(&t, c.as_ref()).unwrap().0.flatten_all().unwrap().to_vec1::<f64>().unwrap()
-            };
-            step(1.0).iter().zip(step(-1.0)).map(|(a, b)| (a - b) / (2.0 * h)).collect()
-        }).collect();
-        let expected = log_abs_det(columns);
+        let expected = numeric_log_det(&chain, &x, c.as_ref());
         let got = log_det.to_vec1::<f64>().unwrap()[0];
         prop_assert!((expected - got).abs() < 1e-6, "{expected} {got}");
     }

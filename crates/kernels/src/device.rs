@@ -205,6 +205,7 @@ pub(crate) fn depthwise_conv2d(w: &Window, add: bool, activation: Activation) ->
         Activation::Relu6 => 2,
         Activation::Silu => 3,
         Activation::Sigmoid => 4,
+        Activation::Gelu => 5,
     };
     Launch::each("depthwise_conv2d", total)
         .outputs(&[total])

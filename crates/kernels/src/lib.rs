@@ -1,12 +1,12 @@
 //! Fused operations for the hot paths of hgad.
 //!
 //! Three families. The operations of a flow ([`linear()`], [`affine_coupling()`],
-//! [`coupling_log_det()`], [`rotate()`]) are candle custom ops with gradients; [`StackWorkspace`]
+//! [`coupling_log_det()`], [`rotate()`], [`spline()`]) are candle custom ops with gradients; [`StackWorkspace`]
 //! runs a whole stack of them tile by tile, which is how a flow is trained on the CPU. So are those
 //! of a prior and its losses ([`gaussian_logits()`], [`mixture_log_density()`], [`log_sum_exp()`],
 //! [`cross_entropy()`], [`softmax_entropy()`]). The operations of a frozen feature extractor
-//! ([`Conv2d`], [`max_pool`], [`squeeze_excite`], [`resize_bilinear`]) have none and work on
-//! channels-last tensors `(B, H, W, C)`.
+//! ([`Conv2d`], [`max_pool`], [`squeeze_excite`], [`resize_bilinear`]; [`attention()`] and
+//! [`layer_norm()`] of a transformer) have none and work on channels-last tensors `(B, H, W, C)`.
 //!
 //! Each has two paths: a fused one for `f32` on the CPU, vectorised for what the processor has
 //! (see [`isa_name`]) and split over rayon's threads, and a composition of candle's own
@@ -18,6 +18,7 @@
 
 mod activation;
 mod adam;
+mod attention;
 mod conv;
 mod coupling;
 mod coupling_stack;
@@ -30,6 +31,7 @@ mod frozen_stack;
 mod im2col;
 mod inverted_residual;
 mod isa;
+mod layer_norm;
 mod linear;
 mod math;
 mod matrix;
@@ -45,6 +47,7 @@ mod row;
 mod separable;
 mod simd;
 mod softmax;
+mod spline;
 mod squeeze_excite;
 mod stack_workspace;
 mod storage;
@@ -52,6 +55,7 @@ mod winograd;
 
 pub use activation::Activation;
 pub use adam::{AdamConfig, adam_step};
+pub use attention::attention;
 pub use conv::{Conv2d, Conv2dConfig, Padding};
 pub use coupling::{affine_coupling, coupling_log_det};
 pub use coupling_stack::{BlockWeights, StackSize};
@@ -59,6 +63,7 @@ pub use depthwise_op::depthwise_conv2d;
 pub use frozen_stack::FrozenStack;
 pub use inverted_residual::InvertedResidual;
 pub use isa::isa_name;
+pub use layer_norm::layer_norm;
 pub use linear::{Rectifier, linear};
 pub use mixture::{gaussian_logits, mixture_log_density};
 pub use pool::{global_mean, max_pool};
@@ -67,6 +72,7 @@ pub use resize::{resize_bilinear, resize_bilinear_plane};
 pub use rotate::rotate;
 pub use separable::{ComplexTaps, complex_filter};
 pub use softmax::{cross_entropy, log_sum_exp, softmax_entropy};
+pub use spline::{SplineShape, spline};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
 pub use stack_workspace::{StackGradients, StackWorkspace};
 pub use storage::with_slices;

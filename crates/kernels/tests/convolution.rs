@@ -50,6 +50,7 @@ fn every_shape_of_convolution() {
         Activation::Relu6,
         Activation::Silu,
         Activation::Sigmoid,
+        Activation::Gelu,
     ];
     for (i, (kernel, stride, padding, input, output, depthwise)) in kinds.into_iter().enumerate() {
         let groups = if depthwise { input } else { 1 };

@@ -1,4 +1,5 @@
-//! Exact metrics of anomaly detection: AUROC, average precision, F1-max and AUPRO.
+//! Exact metrics of anomaly detection: AUROC, average precision, F1-max and AUPRO, and the curves
+//! behind them.
 //!
 //! Slices in, numbers out: a score is an `f32` (higher is more anomalous), a label a `bool`
 //! (`true` is anomalous), a result an `f64`. Nothing is binned or sampled: ties count as the
@@ -18,10 +19,13 @@ mod aupro;
 mod auroc;
 mod average_precision;
 mod binary;
+mod curves;
 mod error;
 mod f1_max;
+mod precision_recall;
 mod radix_sort;
 mod regions;
+mod roc;
 pub mod streaming;
 mod sweep;
 
@@ -29,6 +33,9 @@ pub use aupro::aupro;
 pub use auroc::auroc;
 pub use average_precision::average_precision;
 pub use binary::{BinaryMetrics, binary_metrics};
+pub use curves::{Curves, curves};
 pub use error::MetricError;
 pub use f1_max::{F1Max, f1_max};
+pub use precision_recall::PrecisionRecallPoint;
 pub use regions::{Regions, label_regions};
+pub use roc::RocPoint;

@@ -153,6 +153,11 @@ impl Parameters {
         self.tracking.store(on, Ordering::Relaxed);
     }
 
+    /// Whether they are tracked.
+    pub fn tracked(&self) -> bool {
+        self.tracking.load(Ordering::Relaxed)
+    }
+
     /// The trained parameters, in the order they were made.
     pub fn trainable_vars(&self) -> Vec<(String, Var)> {
         let entries = self.entries.lock().unwrap_or_else(|e| e.into_inner());

@@ -79,6 +79,10 @@ impl Prior for HierarchicalMixture {
         Ok(self.covariance.mixture(z, &centers, &weights, &labels)?)
     }
 
+    fn main_centers(&self) -> Result<Option<Tensor>, PriorError> {
+        self.main.main_centers()
+    }
+
     fn has_intra_classes(&self) -> bool {
         true
     }

@@ -4,7 +4,7 @@ use crate::prior::{check, log_softmax};
 use crate::{Covariance, Prior, PriorError, Spread};
 use candle_core::Tensor;
 use hgad_kernels::log_sum_exp;
-use hgad_parameters::{Parameters, Weight};
+use hgad_parameters::{Parameters, Weight, seeded};
 
 /// `sum_k p_k N(mu_k, S_k)` over C classes.
 pub struct GaussianMixture {
@@ -85,13 +85,37 @@ pub(crate) fn weight(
 
 /// Centres (C, D) at the start, row-major: blocks of `s I_C` side by side, `s = 5 / sqrt(floor(2
 /// D / C))`, the columns that are left 0 (the authors' code; method of HGAD).
+///
+/// With fewer dimensions than classes that would put all centres in the origin, where none can
+/// part from the others: they start spread over the sphere of radius 5 instead.
 pub fn starting_centers(classes: usize, dim: usize) -> Vec<f64> {
+    if dim < classes {
+        return spread_over_sphere(classes, dim, 5.0);
+    }
     let scale = 5.0 / ((2 * dim / classes).max(1) as f64).sqrt();
     let mut mu = vec![0.0; classes * dim];
     for column in 0..dim / classes * classes {
         mu[column % classes * dim + column] = scale;
     }
     mu
+}
+
+/// `count` points of that radius, each the one of many drawn that is farthest from those before.
+fn spread_over_sphere(count: usize, dim: usize, radius: f64) -> Vec<f64> {
+    let mut draws = seeded(0, "starting_centers");
+    let mut point = || {
+        let p: Vec<f64> = (0..dim).map(|_| draws.normal()).collect();
+        let norm = p.iter().map(|v| v * v).sum::<f64>().sqrt();
+        p.into_iter().map(|v| radius * v / norm).collect::<Vec<_>>()
+    };
+    let square = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(a, b)| (a - b).powi(2)).sum::<f64>();
+    let mut chosen: Vec<Vec<f64>> = Vec::with_capacity(count);
+    for _ in 0..count {
+        let nearest = |p: &[f64]| chosen.iter().map(|c| square(c, p)).fold(f64::INFINITY, f64::min);
+        let drawn = (0..64).map(|_| point());
+        chosen.extend(drawn.max_by(|a, b| nearest(a).total_cmp(&nearest(b))));
+    }
+    chosen.concat()
 }
 
 impl Prior for GaussianMixture {
@@ -125,5 +149,9 @@ impl Prior for GaussianMixture {
         // A mixture of one, whose weight is 1.
         let weights = Tensor::zeros((b, 1), z.dtype(), z.device())?;
         Ok(self.covariance.mixture(z, &mu, &weights, &index)?)
+    }
+
+    fn main_centers(&self) -> Result<Option<Tensor>, PriorError> {
+        Ok(Some(self.centers().detach()))
     }
 }

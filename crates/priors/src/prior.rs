@@ -42,6 +42,15 @@ pub trait Prior: Send + Sync {
         labels: &[u32],
     ) -> std::result::Result<Tensor, PriorError>;
 
+    /// Main centres of the classes, (C, D), or one that serves them all, (1, D), to be looked at;
+    /// `None` where there is nothing of the kind.
+    ///
+    /// # Errors
+    /// From candle.
+    fn main_centers(&self) -> std::result::Result<Option<Tensor>, PriorError> {
+        Ok(None)
+    }
+
     /// Whether a class has centres of its own around the main one, which a second stage trains.
     fn has_intra_classes(&self) -> bool {
         false

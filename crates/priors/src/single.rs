@@ -2,7 +2,7 @@
 
 use crate::prior::check;
 use crate::{Covariance, Prior, PriorError, Spread};
-use candle_core::{D, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use hgad_parameters::{Parameters, Weight};
 
 /// N(0, S). It has no classes.
@@ -54,5 +54,10 @@ impl Prior for SingleGaussian {
     fn log_density_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Tensor, PriorError> {
         check(z, self.dim, Some((labels, usize::MAX)))?;
         self.log_density(z, None)
+    }
+
+    /// The origin.
+    fn main_centers(&self) -> Result<Option<Tensor>, PriorError> {
+        Ok(Some(Tensor::zeros((1, self.dim), DType::F32, &Device::Cpu)?))
     }
 }

@@ -25,6 +25,22 @@ fn main_centers_start_as_the_oracles() {
 }
 
 #[test]
+fn more_classes_than_dimensions_start_apart() {
+    for (c, d) in [(5, 2), (9, 3), (4, 1)] {
+        let mu = starting_centers(c, d);
+        let square = |i: usize, j: usize| {
+            (0..d).map(|k| (mu[i * d + k] - mu[j * d + k]).powi(2)).sum::<f64>()
+        };
+        let norm = |i: usize| mu[i * d..(i + 1) * d].iter().map(|v| v * v).sum::<f64>().sqrt();
+        assert!((0..c).all(|i| (norm(i) - 5.0).abs() < 1e-9));
+        // On a line there are two places alone.
+        let apart =
+            (0..c).flat_map(|i| (0..i).map(move |j| (i, j))).filter(|(i, j)| square(*i, *j) > 4.0);
+        assert!(apart.count() >= if d == 1 { 3 } else { c * (c - 1) / 2 }, "{c} in {d}: {mu:?}");
+    }
+}
+
+#[test]
 fn hierarchical_density_is_the_sum_over_centers() {
     let p = Parameters::new(1, DType::F64, &Device::Cpu);
     let config = PriorConfig {

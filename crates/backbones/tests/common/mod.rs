@@ -13,7 +13,11 @@ impl WeightSource for Formula {
         let fan_in: usize = shape[1..].iter().product::<usize>().max(1);
         let (scale, shift) = if shape.len() == 4 {
             (0.8 * (6.0 / fan_in as f64).sqrt(), 0.0)
-        } else if name.ends_with("running_var") || name.ends_with("weight") {
+        } else if ["pos_embed", "cls_token"].contains(&name) {
+            (0.8, 0.0)
+        } else if shape.len() == 2 {
+            ((3.0 / fan_in as f64).sqrt(), 0.0)
+        } else if ["running_var", "weight", "gamma"].iter().any(|end| name.ends_with(end)) {
             (0.1, 1.0)
         } else {
             (0.1, 0.0)
@@ -38,7 +42,12 @@ pub fn numbers(name: &str, shape: &[usize], scale: f64, shift: f64) -> Tensor {
 
 /// The images (1, side, side, 3) that the fixtures were made with.
 pub fn images(side: usize) -> Tensor {
-    channels_last(&(numbers("input", &[1, 3, side, side], 0.1, 0.0) * 10.0).unwrap())
+    images_of(side, side)
+}
+
+/// The same of other shapes.
+pub fn images_of(height: usize, width: usize) -> Tensor {
+    channels_last(&(numbers("input", &[1, 3, height, width], 0.1, 0.0) * 10.0).unwrap())
 }
 
 pub fn channels_last(x: &Tensor) -> Tensor {

@@ -45,8 +45,8 @@ pub fn run(a: ExperimentArguments, terminal: &Terminal) -> Outcome {
     }
     let s = &results.seconds;
     println!(
-        "seconds: features {:.1}, training {:.1}, evaluation {:.1}, maps {:.1}, total {:.1}",
-        s.features, s.training, s.evaluation, s.maps, s.total
+        "seconds: features {:.1}, training {:.1}, evaluation {:.1}, maps {:.1}, report {:.1}, total {:.1}",
+        s.features, s.training, s.evaluation, s.maps, s.report, s.total
     );
     let pictures = if folder.maps().is_dir() {
         " (heat maps in maps/, scores of all test images in scores.csv)"
@@ -55,5 +55,8 @@ pub fn run(a: ExperimentArguments, terminal: &Terminal) -> Outcome {
     };
     println!("run folder {}{pictures}", folder.path().display());
     println!("to use the model: hgad predict {} IMAGE-OR-FOLDER ...", folder.path().display());
+    if folder.report().is_file() {
+        println!("report {}", folder.report().display());
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,11 +4,16 @@ pub mod ablation;
 pub mod backbones;
 pub mod bench;
 pub mod cache;
+pub mod compare;
 pub mod config;
 pub mod datasets;
 pub mod evaluate;
 pub mod experiment;
 pub mod experiments;
+pub mod export;
+pub mod import;
+pub mod predict;
+pub mod report;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,9 @@ use super::plan::{Plan, PlannedRun};
 use super::summary::Summary;
 use super::{figure, memory, text};
 use crate::atomic;
-use crate::config::{CalibrationConfig, Config, EvalConfig, MapsConfig, RunConfig, ScoreConfig};
+use crate::config::{
+    CalibrationConfig, Config, EvalConfig, MapsConfig, ReportConfig, RunConfig, ScoreConfig,
+};
 use crate::error::ExperimentError;
 use crate::progress::{Event, Observer};
 use crate::results::Results;
@@ -128,6 +130,7 @@ fn share_training(a: &Config, b: &Config) -> bool {
             minimum: c.calibration.minimum,
             ..CalibrationConfig::default()
         },
+        report: ReportConfig::default(),
         ..c.clone()
     };
     a.eval.every == 0 && b.eval.every == 0 && key(a) == key(b)

@@ -140,6 +140,21 @@ impl Predictor {
         pairs.filter_map(|(name, c)| Some((name.as_str(), c.caveat(self.rate)?))).collect()
     }
 
+    /// The index of a class.
+    ///
+    /// # Errors
+    /// The model does not know it.
+    pub fn knows(&self, class: &str) -> Result<u32, ExperimentError> {
+        match self.classes().iter().position(|c| c == class) {
+            Some(index) => Ok(index as u32),
+            None => Err(ExperimentError::Setting {
+                key: "class",
+                value: class.into(),
+                reason: format!("the model knows the classes {}", self.classes().join(", ")),
+            }),
+        }
+    }
+
     /// Resizes, crops and normalizes; for threads that load ahead.
     ///
     /// # Errors
@@ -249,17 +264,7 @@ impl Predictor {
                     Err(hgad_scores::ScoreError::NoClasses.into())
                 }
                 ClassChoice::Inferred => Ok(None),
-                ClassChoice::Given(name) => match self.classes().iter().position(|c| c == name) {
-                    Some(class) => Ok(Some(class as u32)),
-                    None => Err(ExperimentError::Setting {
-                        key: "class",
-                        value: name.clone(),
-                        reason: format!(
-                            "the model knows the classes {}",
-                            self.classes().join(", ")
-                        ),
-                    }),
-                },
+                ClassChoice::Given(name) => self.knows(name).map(Some),
             })
             .collect()
     }

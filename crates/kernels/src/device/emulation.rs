@@ -230,6 +230,7 @@ fn depthwise_convolution_and_its_gradients() {
                 Activation::Relu,
                 Activation::Relu6,
                 Activation::Silu,
+                Activation::Gelu,
                 Activation::Sigmoid,
             ] {
                 let sum = ((&out + &of_residual).unwrap() * 4.0).unwrap();

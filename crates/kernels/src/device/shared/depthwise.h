@@ -1,11 +1,21 @@
 // Depthwise convolution of channels-last maps and its gradients: weight (kh * kw, c), the border
 // zeros. GLOBAL and the others are defined as for coupling.h.
 
+// As `gelu` in activation.rs; Metal has no error function.
+inline float gelu(float x) {
+  float a = x < 0.0f ? -x : x;
+  a = a > 14.0f ? 14.0f : a;
+  float t = 1.0f / (1.0f + 0.23164189f * a);
+  float p = 0.2548296f + t * (-0.28449674f + t * (1.4214137f + t * (-1.453152f + t * 1.0614054f)));
+  return (x < 0.0f ? 0.0f : x) - 0.5f * a * (p * t * EXP(-0.5f * a * a));
+}
+
 inline float activate(float x, uint activation) {
   if (activation == 1) return x < 0.0f ? 0.0f : x;
   if (activation == 2) return x < 0.0f ? 0.0f : (x > 6.0f ? 6.0f : x);
   if (activation == 3) return x / (1.0f + EXP(-x));
   if (activation == 4) return 1.0f / (1.0f + EXP(-x));
+  if (activation == 5) return gelu(x);
   return x;
 }
 

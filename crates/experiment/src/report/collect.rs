@@ -1,0 +1,112 @@
+//! Collects what a report shows while the test images are scored.
+
+use super::{gallery, likelihoods::Likelihoods, short};
+use crate::config::ReportConfig;
+use crate::data::Data;
+use crate::error::ExperimentError;
+use crate::evaluate::{ClassMaps, Truth, pixel_masks};
+use crate::features::Features;
+use hgad_metrics::{Curves, curves};
+use hgad_report::{ClassCurves, CurvePair, GalleryClass, LevelLikelihoods, Threshold};
+use hgad_scores::image_score;
+use std::time::Instant;
+
+/// Vertices of a curve.
+const VERTICES: usize = 160;
+/// Pictures in all; where classes are many each has fewer, but two.
+const PICTURES: usize = 120;
+
+/// A level's name by its rows and columns.
+pub fn level_name(height: usize, width: usize) -> String {
+    format!("{height} × {width}")
+}
+
+/// Histograms, curves and pictures, class by class.
+pub struct Collector<'a> {
+    features: &'a Features,
+    data: &'a Data,
+    truth: &'a Truth,
+    pictures: usize,
+    likelihoods: Likelihoods,
+    /// So far.
+    pub curves: Vec<ClassCurves>,
+    /// So far.
+    pub gallery: Vec<GalleryClass>,
+    /// What collecting took.
+    pub seconds: f64,
+}
+
+impl<'a> Collector<'a> {
+    /// Of nothing yet.
+    pub fn new(
+        config: &ReportConfig,
+        features: &'a Features,
+        data: &'a Data,
+        truth: &'a Truth,
+    ) -> Self {
+        let most = PICTURES / data.dataset.classes().len().max(1);
+        Self {
+            features,
+            data,
+            truth,
+            pictures: config.gallery.min(most.max(2)),
+            likelihoods: Likelihoods::default(),
+            curves: Vec::new(),
+            gallery: Vec::new(),
+            seconds: 0.0,
+        }
+    }
+
+    /// The images of one class. Where the model has a threshold of its own for the class's maps,
+    /// contours are drawn at it; else at that of the best pixel F1, which test labels choose.
+    ///
+    /// # Errors
+    /// An image that can no longer be read.
+    pub fn add(
+        &mut self,
+        of: &ClassMaps,
+        class: &str,
+        calibrated: Option<f64>,
+    ) -> Result<(), ExperimentError> {
+        let started = Instant::now();
+        self.likelihoods.add(of, self.truth, class);
+        let scores: Vec<f32> = (0..of.samples.len()).map(|i| image_score(of.map(i))).collect();
+        let labels: Vec<bool> =
+            of.samples.iter().map(|s| self.features.test[*s].is_anomalous()).collect();
+        // A class without normal or anomalous images has no curve; its table says why.
+        let image = curves(&scores, &labels, VERTICES).ok();
+        let pixel = curves(&of.maps, &pixel_masks(of, self.truth), VERTICES).ok();
+        let threshold = match calibrated {
+            Some(value) => Some(Threshold { value, origin: "calibrated".into() }),
+            None => pixel.as_ref().map(|c| Threshold {
+                value: f64::from(c.best.threshold),
+                origin: "that of the best pixel F1, chosen with test labels".into(),
+            }),
+        };
+        self.curves.push(ClassCurves {
+            class: class.into(),
+            image: image.map(pair).unwrap_or_default(),
+            pixel: pixel.map(pair).unwrap_or_default(),
+        });
+        if self.pictures > 0 {
+            let (features, data, truth) = (self.features, self.data, self.truth);
+            let count = self.pictures;
+            self.gallery
+                .push(gallery::of_class(of, features, data, truth, class, count, threshold)?);
+        }
+        self.seconds += started.elapsed().as_secs_f64();
+        Ok(())
+    }
+
+    /// Histograms of all classes.
+    pub fn likelihoods(&mut self) -> Vec<LevelLikelihoods> {
+        std::mem::take(&mut self.likelihoods).finish()
+    }
+}
+
+fn pair(c: Curves) -> CurvePair {
+    let roc = c.roc.iter().map(|p| [p.false_positive_rate, p.true_positive_rate]);
+    let pr = c.precision_recall.iter().map(|p| [p.recall, p.precision]);
+    let points = |p: [f64; 2]| p.map(|v| short(v as f32));
+    CurvePair { roc: roc.map(points).collect(), precision_recall: pr.map(points).collect() }
+}
