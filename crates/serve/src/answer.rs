@@ -2,8 +2,8 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use hgad_experiment::predict::{MapFormat, Region};
 use hgad_experiment::Prediction;
+use hgad_experiment::predict::{MapFormat, Region};
 use serde::Serialize;
 use std::collections::BTreeMap;
 

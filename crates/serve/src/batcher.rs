@@ -4,6 +4,7 @@ use crate::metrics::Metrics;
 use hgad_experiment::predict::Prepared;
 use hgad_experiment::{ClassChoice, ExperimentError, Prediction, Predictor};
 use std::sync::{Arc, mpsc};
+use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 /// An image on its way.
@@ -17,6 +18,7 @@ struct Job {
 pub struct Batcher {
     queue: mpsc::Sender<Job>,
     metrics: Arc<Metrics>,
+    thread: JoinHandle<()>,
 }
 
 impl Batcher {
@@ -24,8 +26,13 @@ impl Batcher {
     pub fn start(predictor: Arc<Predictor>, most: usize, metrics: Arc<Metrics>) -> Self {
         let (queue, jobs) = mpsc::channel();
         let counted = metrics.clone();
-        std::thread::spawn(move || work(&predictor, &jobs, most.max(1), &counted));
-        Self { queue, metrics }
+        let thread = std::thread::spawn(move || work(&predictor, &jobs, most.max(1), &counted));
+        Self { queue, metrics, thread }
+    }
+
+    /// Whether the model's thread lives.
+    pub fn lives(&self) -> bool {
+        !self.thread.is_finished()
     }
 
     /// Puts an image in the queue; its prediction comes by what is given back, and is not made any
@@ -36,8 +43,11 @@ impl Batcher {
         class: ClassChoice,
     ) -> Option<oneshot::Receiver<Result<Prediction, ExperimentError>>> {
         let (answer, wait) = oneshot::channel();
-        self.queue.send(Job { prepared, class, answer }).ok()?;
         self.metrics.waiting.inc();
+        if self.queue.send(Job { prepared, class, answer }).is_err() {
+            self.metrics.waiting.dec();
+            return None;
+        }
         Some(wait)
     }
 }
@@ -63,12 +73,13 @@ fn work(predictor: &Predictor, jobs: &mpsc::Receiver<Job>, most: usize, metrics:
             classes.push(job.class);
             answers.push(job.answer);
         }
-        let results: Vec<Result<Prediction, ExperimentError>> =
-            match predictor.predict_prepared(&images, &classes) {
-                Ok(all) => all.into_iter().map(Ok).collect(),
-                // Whose fault it was, each alone.
-                Err(_) => images.iter().zip(&classes).map(|(i, c)| alone(predictor, i, c)).collect(),
-            };
+        let results: Vec<Result<Prediction, ExperimentError>> = match predictor
+            .predict_prepared(&images, &classes)
+        {
+            Ok(all) => all.into_iter().map(Ok).collect(),
+            // Whose fault it was, each alone.
+            Err(_) => images.iter().zip(&classes).map(|(i, c)| alone(predictor, i, c)).collect(),
+        };
         for (answer, result) in answers.into_iter().zip(results) {
             let _ = answer.send(result);
         }

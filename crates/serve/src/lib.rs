@@ -25,5 +25,5 @@ mod server;
 mod state;
 mod upload;
 
-pub use options::{Limits, ServeOptions};
+pub use options::{Batch, Limits, ServeOptions};
 pub use server::{ServeError, serve};

@@ -31,6 +31,7 @@ pub struct Asked {
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum AskedMap {
+    None,
     Png,
     Npy,
 }
@@ -45,7 +46,8 @@ pub async fn predict(
 ) -> Result<Response, Problem> {
     let Query(asked) =
         asked.map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "bad_query", e.body_text()))?;
-    let picture = headers.get(header::ACCEPT).is_some_and(|v| v.as_bytes() == b"image/png");
+    let accept = headers.get(header::ACCEPT).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let picture = accept.split([',', ';']).any(|kind| kind.trim() == "image/png");
     let uploads = Uploads::read(request, &app.options.limits).await?;
     let class = match uploads.class.or(asked.class) {
         Some(name) => {
@@ -68,15 +70,15 @@ pub async fn predict(
     // All of them are in the queue before the first is waited for.
     let mut waiting = Vec::with_capacity(uploads.images.len());
     for upload in uploads.images {
-        let (name, (prepared, image)) = prepare(&app, upload, overlays).await?;
+        let (name, (prepared, square)) = prepare(&app, upload, overlays).await?;
         let wait = app.batcher.enqueue(prepared, class.clone()).ok_or_else(gone)?;
-        waiting.push((name, image, wait));
+        waiting.push((name, square, wait));
     }
     let mut said = Vec::with_capacity(waiting.len());
-    for (name, image, wait) in waiting {
+    for (name, square, wait) in waiting {
         let prediction = wait.await.map_err(|_| gone())??;
         app.metrics.count_verdict(prediction.anomalous);
-        said.push(draw(&app, name, image, prediction, asked.map, picture).await?);
+        said.push(draw(&app, name, square, prediction, asked.map, picture).await?);
     }
     if picture && let Some((_, Some(png))) = said.pop() {
         return Ok(([(header::CONTENT_TYPE, "image/png")], png).into_response());
@@ -85,16 +87,19 @@ pub async fn predict(
     Ok(Json(Answer { predictions }).into_response())
 }
 
+/// An image as the model takes it, and its square where an overlay is asked for: no image is kept whole.
 type Ready = (Prepared, Option<RgbImage>);
 
 /// Decodes and resizes off the async threads.
 async fn prepare(app: &App, upload: Upload, keep: bool) -> Result<(String, Ready), Problem> {
-    let app = app.clone();
-    blocking(move || {
+    let here = app.clone();
+    blocking(app, move || {
+        let app = here;
         let name = Path::new(&upload.name);
         let image = decode_image(&upload.bytes, name, app.options.limits.pixels)?;
         let prepared = app.predictor.prepare(&image)?;
-        Ok((upload.name, (prepared, keep.then_some(image))))
+        let square = keep.then(|| app.predictor.backdrop(&image)).transpose()?;
+        Ok((upload.name, (prepared, square)))
     })
     .await
 }
@@ -103,20 +108,21 @@ async fn prepare(app: &App, upload: Upload, keep: bool) -> Result<(String, Ready
 async fn draw(
     app: &App,
     name: String,
-    image: Option<RgbImage>,
+    square: Option<RgbImage>,
     prediction: Prediction,
     map: Option<AskedMap>,
     picture: bool,
 ) -> Result<(Said, Option<Vec<u8>>), Problem> {
-    let app = app.clone();
-    blocking(move || {
+    let here = app.clone();
+    blocking(app, move || {
+        let app = here;
         let mut said = Said::new(name, &prediction, app.predictor.classes());
         match map {
             Some(AskedMap::Png) => said.add_map(MapFormat::Png, &prediction)?,
             Some(AskedMap::Npy) => said.add_map(MapFormat::Npy, &prediction)?,
-            None => {}
+            Some(AskedMap::None) | None => {}
         }
-        let overlay = image.map(|i| app.predictor.overlay(&i, &prediction)).transpose()?;
+        let overlay = square.map(|s| app.predictor.overlay(&s, &prediction)).transpose()?;
         match overlay {
             Some(png) if picture => Ok((said, Some(png))),
             Some(png) => {
@@ -129,8 +135,16 @@ async fn draw(
     .await
 }
 
+/// Runs `work` on a thread of its own, when one of the cores is free for it; a request that is given up
+/// keeps its place until the work is done.
 async fn blocking<T: Send + 'static>(
+    app: &App,
     work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| Problem::internal(&e))?
+    let place = app.decoding.clone().acquire_owned().await.map_err(|e| Problem::internal(&e))?;
+    let placed = move || {
+        let _place = place;
+        work()
+    };
+    tokio::task::spawn_blocking(placed).await.map_err(|e| Problem::internal(&e))?
 }

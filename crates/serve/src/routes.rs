@@ -39,8 +39,8 @@ async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
     if app.is_ready() {
         return Ok("ready\n");
     }
-    let message = "the server is shutting down";
-    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", message))
+    let message = "the server is shutting down, or its model has failed; its log says which";
+    Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", message))
 }
 
 async fn unknown() -> Problem {

@@ -7,6 +7,9 @@ use hgad_experiment::Predictor;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+/// How much longer than the longest request the end may take.
+const DRAIN: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Why a server could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -47,26 +50,41 @@ pub fn serve(
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::Run)?;
         let app = App::new(Arc::new(predictor), options);
-        let told = stop_signal().map_err(ServeError::Run)?;
+        let (told, told_again) = (stop_signal(), stop_signal());
+        let (told, told_again) =
+            (told.map_err(ServeError::Run)?, told_again.map_err(ServeError::Run)?);
+        // Past what a request may take, only connections that never sent one whole are left.
+        let drain = app.options.limits.time + DRAIN;
         let server = axum::serve(listener, router(app.clone()));
         ready(local);
-        let stopping = async move {
+        let (stopping, stopped) = tokio::sync::oneshot::channel();
+        let until = async move {
             told.await;
             app.retire();
             tracing::info!("stopping: requests that were taken are finished");
+            let _ = stopping.send(());
         };
-        server.with_graceful_shutdown(stopping).await.map_err(ServeError::Run)
+        let enough = async move {
+            if stopped.await.is_ok() {
+                tokio::select! {
+                    () = tokio::time::sleep(drain) => {}
+                    () = told_again => {}
+                }
+            }
+        };
+        tokio::select! {
+            ended = server.with_graceful_shutdown(until) => ended.map_err(ServeError::Run),
+            () = enough => Ok(()),
+        }
     })
 }
 
-/// Waits for SIGINT or SIGTERM; whoever calls it gets them from then on.
+/// Waits for the next SIGINT or SIGTERM; whoever calls it gets them from then on.
 fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
     #[cfg(unix)]
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     #[cfg(unix)]
-    let mut interrupt =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
     Ok(async move {
         #[cfg(unix)]
         tokio::select! {

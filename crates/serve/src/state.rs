@@ -24,6 +24,8 @@ pub struct Shared {
     pub metrics: Arc<Metrics>,
     /// One for each request for predictions that is being answered.
     pub admitted: Arc<Semaphore>,
+    /// One for each image that is being decoded or drawn, the most that a core has to hold at once.
+    pub decoding: Arc<Semaphore>,
     ready: AtomicBool,
 }
 
@@ -32,14 +34,17 @@ impl App {
     pub fn new(predictor: Arc<Predictor>, options: ServeOptions) -> Self {
         let metrics = Arc::new(Metrics::new());
         let batcher = Batcher::start(predictor.clone(), options.batch.0, metrics.clone());
-        let admitted = Arc::new(Semaphore::new(options.limits.requests.max(1)));
+        let places = options.limits.requests.clamp(1, Semaphore::MAX_PERMITS);
+        let admitted = Arc::new(Semaphore::new(places));
+        let cores = std::thread::available_parallelism().map_or(2, usize::from);
+        let decoding = Arc::new(Semaphore::new(cores));
         let ready = AtomicBool::new(true);
-        Self(Arc::new(Shared { predictor, options, batcher, metrics, admitted, ready }))
+        Self(Arc::new(Shared { predictor, options, batcher, metrics, admitted, decoding, ready }))
     }
 
     /// Whether new requests are welcome.
     pub fn is_ready(&self) -> bool {
-        self.0.ready.load(Ordering::Relaxed)
+        self.0.ready.load(Ordering::Relaxed) && self.0.batcher.lives()
     }
 
     /// From now on they are not: the server is going down.

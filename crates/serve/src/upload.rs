@@ -30,10 +30,14 @@ impl Uploads {
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         match kind.as_str() {
             "multipart/form-data" => form(request, limits).await,
-            k if k.starts_with("image/") || k == "application/octet-stream" => {
+            // The last is what curl calls a body of which it was told nothing.
+            k if k.starts_with("image/")
+                || ["application/octet-stream", "application/x-www-form-urlencoded"]
+                    .contains(&k) =>
+            {
                 let bytes = to_bytes(request.into_body(), limits.body)
                     .await
-                    .map_err(|_| too_large(limits))?;
+                    .map_err(|e| broken_body(&e, limits))?;
                 if bytes.is_empty() {
                     return Err(empty());
                 }
@@ -42,7 +46,9 @@ impl Uploads {
             other => Err(Problem::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported_media_type",
-                format!("`{other}` is no image; send image/*, application/octet-stream or multipart/form-data"),
+                format!(
+                    "`{other}` is no image; send image/*, application/octet-stream or multipart/form-data"
+                ),
             )),
         }
     }
@@ -57,16 +63,21 @@ async fn form(request: Request, limits: &Limits) -> Result<Uploads, Problem> {
             format!("the form cannot be read: {}", e.body_text()),
         ),
     };
-    let mut form = Multipart::from_request(request, &()).await.map_err(|e| {
-        Problem::new(StatusCode::BAD_REQUEST, "broken_form", e.body_text())
-    })?;
+    let mut form = Multipart::from_request(request, &())
+        .await
+        .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "broken_form", e.body_text()))?;
     let mut out = Uploads { images: Vec::new(), class: None };
     while let Some(field) = form.next_field().await.map_err(broken)? {
         match field.name().unwrap_or_default() {
             "image" => {
                 if out.images.len() == limits.images {
-                    let message = format!("at most {} images a request; send several", limits.images);
-                    return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_many_images", message));
+                    let message =
+                        format!("at most {} images a request; send several", limits.images);
+                    return Err(Problem::new(
+                        StatusCode::PAYLOAD_TOO_LARGE,
+                        "too_many_images",
+                        message,
+                    ));
                 }
                 let name = field.file_name().unwrap_or("image").to_string();
                 out.images.push(Upload { name, bytes: field.bytes().await.map_err(broken)? });
@@ -84,8 +95,18 @@ async fn form(request: Request, limits: &Limits) -> Result<Uploads, Problem> {
     if out.images.is_empty() { Err(empty()) } else { Ok(out) }
 }
 
+/// A body that is longer than it may be, or that did not come whole.
+fn broken_body(error: &axum::Error, limits: &Limits) -> Problem {
+    if error.to_string().contains("length limit") {
+        return too_large(limits);
+    }
+    let message = format!("the body did not come whole: {error}; send it again");
+    Problem::new(StatusCode::BAD_REQUEST, "broken_body", message)
+}
+
 fn empty() -> Problem {
-    let message = "there is no image in the request; send a file as the body, or as the field `image`";
+    let message =
+        "there is no image in the request; send a file as the body, or as the field `image`";
     Problem::new(StatusCode::BAD_REQUEST, "no_image", message)
 }
 

@@ -36,11 +36,12 @@ async function look(files) {
 
 async function one(file) {
   const card = element("result").content.firstElementChild.cloneNode(true);
+  card.classList.add("waiting");
   card.querySelector(".verdict").textContent = "looking…";
   card.querySelector(".name").textContent = file.name;
   element("results").prepend(card);
   try {
-    const query = new URLSearchParams({ map: "png" });
+    const query = new URLSearchParams({ map: "npy" });
     if (element("class").value) query.set("class", element("class").value);
     const answer = await fetch(`/v1/predict?${query}`, {
       method: "POST",
@@ -50,11 +51,12 @@ async function one(file) {
     const body = await answer.json();
     if (!answer.ok) throw new Error(body.error.message);
     const said = body.predictions[0];
-    const map = await values(said.map);
+    const map = values(said.map);
     looked.push({ card, said, map, image: await picture(file, said.square) });
+    card.classList.remove("waiting");
     draw(looked.at(-1));
   } catch (error) {
-    card.classList.add("failed");
+    card.classList.replace("waiting", "failed");
     card.querySelector(".verdict").textContent = "not looked at";
     tell(`${file.name}: ${error.message}`);
   }
@@ -63,27 +65,48 @@ async function one(file) {
 // The square of the image that was looked at; formats the browser cannot show stay grey.
 async function picture(file, [x, y, width, height]) {
   try {
-    return await createImageBitmap(await createImageBitmap(file), x, y, width, height);
+    return await createImageBitmap(file, x, y, width, height, {
+      imageOrientation: "none", resizeWidth: 1024, resizeHeight: 1024,
+    });
   } catch {
     return null;
   }
 }
 
-// The map's values, 0 to 1, from its picture.
-async function values({ data, size }) {
+// The map's values, 0 to 1, from a file of NumPy: a header of a stated length, then float32.
+function values({ data, size }) {
   const bytes = Uint8Array.from(atob(data), (c) => c.charCodeAt(0));
-  const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }));
-  const canvas = new OffscreenCanvas(size, size);
-  const context = canvas.getContext("2d");
-  context.drawImage(bitmap, 0, 0);
-  const pixels = context.getImageData(0, 0, size, size).data;
-  return { size, at: Float32Array.from({ length: size * size }, (_, i) => pixels[4 * i] / 255) };
+  const header = 10 + bytes[8] + 256 * bytes[9];
+  return { size, at: new Float32Array(bytes.slice(header).buffer) };
 }
 
-// From blue over white to red, through the threshold.
-function heat(v) {
-  const t = Math.min(1, Math.max(0, v));
-  return t < 0.5 ? [40 + 400 * t, 70 + 340 * t, 200 + 90 * t] : [240, 240 - 380 * (t - 0.5), 245 - 440 * (t - 0.5)];
+// From nothing over yellow to red: where heat begins, at half the threshold, to twice the threshold.
+function heat(v, threshold) {
+  const t = Math.min(1, Math.max(0, (v - threshold / 2) / (1.5 * threshold)));
+  return [255, 225 * (1 - t), 40 * (1 - t), 255 * Math.min(1, 1.8 * t)];
+}
+
+// How many connected parts of the map are above the threshold.
+function countRegions({ size, at }, threshold) {
+  const seen = new Uint8Array(size * size);
+  let count = 0;
+  for (let start = 0; start < at.length; start++) {
+    if (seen[start] || at[start] <= threshold) continue;
+    count++;
+    const open = [start];
+    seen[start] = 1;
+    while (open.length) {
+      const i = open.pop();
+      const [x, y] = [i % size, Math.floor(i / size)];
+      for (let v = Math.max(0, y - 1); v <= Math.min(size - 1, y + 1); v++) {
+        for (let u = Math.max(0, x - 1); u <= Math.min(size - 1, x + 1); u++) {
+          const next = v * size + u;
+          if (!seen[next] && at[next] > threshold) { seen[next] = 1; open.push(next); }
+        }
+      }
+    }
+  }
+  return count;
 }
 
 function draw({ card, said, map, image }) {
@@ -96,8 +119,8 @@ function draw({ card, said, map, image }) {
   const layer = new ImageData(map.size, map.size);
   const opacity = Number(element("opacity").value);
   map.at.forEach((v, i) => {
-    const share = Math.min(1, Math.max(0, (v - threshold / 2) / (threshold / 2 + 1e-6)));
-    layer.data.set([...heat(v), 255 * opacity * share], 4 * i);
+    const [red, green, blue, share] = heat(v, threshold);
+    layer.data.set([red, green, blue, opacity * share], 4 * i);
   });
   const over = new OffscreenCanvas(map.size, map.size);
   over.getContext("2d").putImageData(layer, 0, 0);
@@ -113,7 +136,7 @@ function draw({ card, said, map, image }) {
   card.querySelector(".class").textContent = said.class ?? `none (nearest ${said.scored_as})`;
   card.querySelector(".score").textContent =
     `${said.score.toFixed(4)} ${said.score > said.threshold ? ">" : "≤"} ${said.threshold.toFixed(4)}`;
-  card.querySelector(".regions").textContent = said.regions.length;
+  card.querySelector(".regions").textContent = countRegions(map, threshold);
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", `${said.name}: ${anomalous ? "anomalous" : "normal"}, score ${said.score.toFixed(4)}`);
 }
@@ -142,7 +165,7 @@ function contour(context, map, threshold) {
 function again() {
   const threshold = Number(element("threshold").value);
   const moved = Math.abs(threshold - calibrated) > 1e-6;
-  element("threshold-text").textContent = moved ? `${threshold.toFixed(3)} of the map (calibrated ${calibrated})` : "as calibrated";
+  element("threshold-text").textContent = moved ? `${threshold.toFixed(3)}, calibrated ${calibrated}` : `${calibrated}, as calibrated`;
   looked.forEach(draw);
 }
 
@@ -151,10 +174,9 @@ for (const kind of ["dragenter", "dragover"]) {
   drop.addEventListener(kind, (event) => { event.preventDefault(); drop.classList.add("over"); });
 }
 for (const kind of ["dragleave", "drop"]) drop.addEventListener(kind, () => drop.classList.remove("over"));
-drop.addEventListener("drop", (event) => { event.preventDefault(); look(event.dataTransfer.files); });
-drop.addEventListener("keydown", (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); element("files").click(); } });
+drop.addEventListener("drop", (event) => { event.preventDefault(); look([...event.dataTransfer.files]); });
 element("files").addEventListener("change", (event) => { look([...event.target.files]); event.target.value = ""; });
-document.addEventListener("paste", (event) => look(event.clipboardData.files));
+document.addEventListener("paste", (event) => look([...event.clipboardData.files]));
 element("threshold").addEventListener("input", again);
 element("opacity").addEventListener("input", again);
 element("reset").addEventListener("click", () => { element("threshold").value = calibrated; again(); });
