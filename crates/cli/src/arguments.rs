@@ -43,6 +43,9 @@ pub enum Command {
     Export(ExportArguments),
     /// Looks at images with a trained model: class, score, verdict, regions of each.
     Predict(PredictArguments),
+    /// Answers predictions over HTTP, with a page to drop images on.
+    #[cfg(feature = "serve")]
+    Serve(crate::commands::serve::ServeArguments),
     /// Lists the experiments and ablations that come with the program.
     Experiments,
     /// Prints the resolved configuration of an experiment, or what can be set at all.

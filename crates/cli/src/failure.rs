@@ -12,6 +12,10 @@ pub enum Failure {
     /// Of a benchmark.
     #[error(transparent)]
     Bench(#[from] BenchError),
+    /// Of the server.
+    #[cfg(feature = "serve")]
+    #[error(transparent)]
+    Serve(#[from] hgad_serve::ServeError),
 }
 
 impl Failure {
@@ -20,6 +24,8 @@ impl Failure {
         match self {
             Self::Experiment(e) => e.is_users(),
             Self::Bench(e) => e.is_users(),
+            #[cfg(feature = "serve")]
+            Self::Serve(e) => matches!(e, hgad_serve::ServeError::Bind { .. }),
         }
     }
 }

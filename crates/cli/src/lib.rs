@@ -36,6 +36,8 @@ pub fn main() -> ExitCode {
         Command::Import(a) => commands::import::run(a, &terminal),
         Command::Export(a) => commands::export::run(a),
         Command::Predict(a) => commands::predict::run(a, arguments.quiet, &terminal),
+        #[cfg(feature = "serve")]
+        Command::Serve(a) => commands::serve::run(a, &terminal),
         Command::Experiments => commands::experiments::run(),
         Command::Config(a) => commands::config::run(a),
         Command::Datasets(a) => commands::datasets::run(a),

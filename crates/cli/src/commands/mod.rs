@@ -14,6 +14,8 @@ pub mod export;
 pub mod import;
 pub mod predict;
 pub mod report;
+#[cfg(feature = "serve")]
+pub mod serve;
 
 use std::process::ExitCode;
 

@@ -1,9 +1,10 @@
 //! Predicting many files: loaded ahead on all cores, in batches, one row each in their order.
 
-use super::pictures::{MapFormat, backdrop, overlay, save};
+use super::pictures::{MapFormat, backdrop, overlay, picture};
 use super::prediction::Prediction;
 use super::predictor::{ClassChoice, Predictor, Prepared};
 use super::rows::{Looked, Row, RowFiles};
+use crate::atomic;
 use crate::error::ExperimentError;
 use crate::progress::{Event, Observer};
 use hgad_datasets::{load_ahead, read_image};
@@ -258,7 +259,7 @@ fn pictures(
     let name = format!("{index:06}_{stem}");
     if let Some(square) = square {
         let file = format!("overlays/{name}.png");
-        save(&out.join(&file), &overlay(&square, prediction))?;
+        atomic::write_bytes(&out.join(&file), &picture(&overlay(&square, prediction))?)?;
         row.overlay = Some(file);
     }
     for format in &options.maps {

@@ -27,21 +27,29 @@ impl MapFormat {
         }
     }
 
-    /// Writes the map of `prediction`.
+    /// The map of `prediction` as such a file.
     ///
     /// # Errors
-    /// I/O.
-    pub fn write(self, path: &Path, prediction: &Prediction) -> Result<(), ExperimentError> {
+    /// It cannot be encoded.
+    pub fn encode(self, prediction: &Prediction) -> Result<Vec<u8>, ExperimentError> {
         let side = prediction.map_size;
         match self {
             Self::Png => {
                 let grey: Vec<u16> =
                     prediction.map.iter().map(|v| (v * 65535.0).round() as u16).collect();
                 // PNG's samples are big-endian; the encoder takes the machine's order.
-                png(path, bytemuck::cast_slice(&grey), side as u32, ExtendedColorType::L16)
+                png(bytemuck::cast_slice(&grey), side as u32, ExtendedColorType::L16)
             }
-            Self::Npy => atomic::write_bytes(path, &npy(&prediction.map, side)),
+            Self::Npy => Ok(npy(&prediction.map, side)),
         }
+    }
+
+    /// Writes the map of `prediction`.
+    ///
+    /// # Errors
+    /// I/O.
+    pub fn write(self, path: &Path, prediction: &Prediction) -> Result<(), ExperimentError> {
+        atomic::write_bytes(path, &self.encode(prediction)?)
     }
 }
 
@@ -113,20 +121,19 @@ pub(crate) fn backdrop(
     Ok(Transform { img_size: side, ..*transform }.crop(image)?)
 }
 
-pub(crate) fn save(path: &Path, picture: &RgbImage) -> Result<(), ExperimentError> {
-    png(path, picture.as_raw(), picture.width(), ExtendedColorType::Rgb8)
+/// A picture as PNG.
+///
+/// # Errors
+/// It cannot be encoded.
+pub(crate) fn picture(picture: &RgbImage) -> Result<Vec<u8>, ExperimentError> {
+    png(picture.as_raw(), picture.width(), ExtendedColorType::Rgb8)
 }
 
-fn png(
-    path: &Path,
-    bytes: &[u8],
-    side: u32,
-    kind: ExtendedColorType,
-) -> Result<(), ExperimentError> {
+fn png(bytes: &[u8], side: u32, kind: ExtendedColorType) -> Result<Vec<u8>, ExperimentError> {
     let height = bytes.len() as u32 / (side * u32::from(kind.bits_per_pixel()) / 8).max(1);
-    atomic::write(path, |mut w| {
-        image::codecs::png::PngEncoder::new(&mut w)
-            .write_image(bytes, side, height, kind)
-            .map_err(std::io::Error::other)
-    })
+    let mut out = Vec::new();
+    image::codecs::png::PngEncoder::new(&mut out)
+        .write_image(bytes, side, height, kind)
+        .map_err(|e| ExperimentError::File { path: "map.png".into(), reason: e.to_string() })?;
+    Ok(out)
 }

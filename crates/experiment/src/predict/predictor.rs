@@ -1,6 +1,7 @@
 //! A model with its backbone and calibration, ready for images.
 
 use super::batch::Batch;
+use super::pictures::{backdrop, overlay, picture};
 use super::prediction::{Prediction, regions};
 use crate::calibration::Calibration;
 use crate::device;
@@ -212,6 +213,27 @@ impl Predictor {
                 self.prediction(&images[i], class, foreign, scored.map, probabilities)
             })
             .collect()
+    }
+
+    /// The square of `image` that is looked at, for [`Predictor::overlay`] to draw on.
+    ///
+    /// # Errors
+    /// An empty image.
+    pub fn backdrop(&self, image: &RgbImage) -> Result<RgbImage, ExperimentError> {
+        backdrop(image, &self.transform, self.calibration.map.size)
+    }
+
+    /// The square of an image, from [`Predictor::backdrop`], with its map over it and the boxes of the
+    /// regions, as PNG.
+    ///
+    /// # Errors
+    /// It cannot be encoded.
+    pub fn overlay(
+        &self,
+        square: &RgbImage,
+        prediction: &Prediction,
+    ) -> Result<Vec<u8>, ExperimentError> {
+        picture(&overlay(square, prediction))
     }
 
     fn prediction(
