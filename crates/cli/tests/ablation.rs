@@ -129,7 +129,8 @@ fn variants_that_differ_in_their_scores_share_a_model() {
     let of = |name: &str| summary.iter().find(|v| v.0 == name).unwrap().1.clone();
     assert_ne!(of("product"), of("entropy"));
     // The same as if it had been trained for itself.
-    let settings = [SMALL, &["maps.per_class=0", "eval.every=0", "score.rule=entropy"]].concat();
+    let own = ["maps.per_class=0", "eval.every=0", "score.rule=entropy", "calibration.share=0"];
+    let settings = [SMALL, &own].concat();
     succeed(place.experiment("demo", &settings, &["--threads", "2", "--results", "own.json"]));
     assert_eq!(json(&place.path().join("own.json"))["mean"], of("entropy"));
     // Each run can be evaluated on its own.

@@ -7,16 +7,24 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Settings that change no figure, or only where files are and what is shown. Seeds are a run's own.
-const WITHOUT_EFFECT: [&str; 13] = [
+const WITHOUT_EFFECT: [&str; 20] = [
     "about",
     "backbone.weights",
     "cache.dir",
+    // Of images held out `calibration.share` says enough, and thresholds are not compared here.
+    "calibration.false_alarm_rate",
+    "calibration.minimum",
+    "calibration.none_rate",
     "data.root",
     "data.set",
     "device",
     "eval.aupro_limit",
     "maps.per_class",
     "name",
+    "report.enabled",
+    "report.gallery",
+    "report.vectors",
+    "run.backbone_weights",
     "run.dir",
     "seed",
     "train.checkpoint_seconds",
@@ -48,6 +56,8 @@ pub(super) fn published(of: &Config, protocol: &Protocol) -> Config {
     config.data.set = of.data.set.clone();
     config.data.img_size = protocol.img_size;
     config.backbone.kind = protocol.backbone.clone();
+    // They train on all images.
+    config.calibration.share = 0.0;
     // What a run is of data of its own is no difference to a published setting.
     config.data.synthetic = of.data.synthetic.clone();
     config

@@ -69,16 +69,22 @@ impl Found {
             value: name.into(),
             reason: format!("this is no pattern ({e}); ** stands alone between slashes"),
         })?;
+        let mut matched = Vec::new();
         for path in matches {
             let path = path.map_err(|e| {
                 let place = e.path().to_path_buf();
                 ExperimentError::io("list", &place, e.into())
             })?;
             if path.is_dir() || is_image_name(&path) {
-                self.path(path)?;
+                matched.push(path);
             }
         }
-        Ok(())
+        // A pattern follows links, round in circles too: each file once, by its shortest name.
+        matched.sort_by_key(|p| p.as_os_str().len());
+        let mut real = HashSet::new();
+        matched.retain(|p| p.canonicalize().is_ok_and(|r| real.insert(r)));
+        matched.sort();
+        matched.into_iter().try_for_each(|path| self.path(path))
     }
 
     fn path(&mut self, path: PathBuf) -> Result<(), ExperimentError> {

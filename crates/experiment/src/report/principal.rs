@@ -2,8 +2,8 @@
 
 /// Rounds of the power method; it stops before where the plane no longer turns.
 const ROUNDS: usize = 200;
-/// How much a unit axis may still turn at the end.
-const TURN: f64 = 1e-7;
+/// One minus the cosine of the angle that an axis may still turn in the last round.
+const TURN: f64 = 1e-14;
 
 /// The plane of the first two principal components.
 pub struct Plane {
