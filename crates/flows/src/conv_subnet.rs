@@ -32,7 +32,7 @@ impl ConvSubnet {
     ) -> Result<Self, FlowError> {
         check::at_least("hidden_factor", size.hidden_factor, 1, "the subnet needs a hidden layer")?;
         check::at_least("map", map.0.min(map.1), 1, "a map has rows and columns")?;
-        if kernel % 2 == 0 {
+        if kernel.is_multiple_of(2) {
             let why = "expected an odd number, so that a position is in the middle";
             return Err(FlowError::Setting { key: "kernel", value: kernel.to_string(), why });
         }

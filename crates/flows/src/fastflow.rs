@@ -15,7 +15,7 @@ pub fn fastflow(parameters: &Parameters, c: &FlowConfig) -> Result<Chain, FlowEr
         CouplingConfig { permutation: c.permutation.unwrap_or(Permutation::Hard), ..c.coupling() };
     let block = |k: usize| -> Result<Box<dyn Bijection>, FlowError> {
         let scope = parameters.scope(format_args!("module_list.{k}"));
-        let kernel = if k % 2 == 0 { 3 } else { 1 };
+        let kernel = if k.is_multiple_of(2) { 3 } else { 1 };
         let block = CouplingBlock::with_subnet(&scope, c.dim, &config, |p, size| {
             ConvSubnet::new(p, size, kernel, c.map)
         })?;
