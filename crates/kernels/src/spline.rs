@@ -24,6 +24,14 @@ pub struct SplineShape {
     pub damping: f32,
 }
 
+impl SplineShape {
+    /// Whether `x` is in the interval; a NaN is outside, and stays one.
+    #[inline(always)]
+    fn has(&self, x: f32) -> bool {
+        x.abs() <= self.bound
+    }
+}
+
 /// `x` (M) through a spline each: values and logarithms of slopes, (M, 2). `raw` (M, 3K - 1) has K
 /// widths and K heights before a softmax, and K - 1 slopes at inner knots before a softplus (Durkan
 /// et al., NeurIPS 2019, section 3.1). For `f32` on the CPU; gradients for both.
@@ -227,8 +235,7 @@ dispatch!(fn values(out: &mut [f32], x: &[f32], raw: &[f32], shape: &SplineShape
 fn values_body<I: Isa>(out: &mut [f32], x: &[f32], raw: &[f32], shape: &SplineShape) {
     let rows = x.iter().zip(raw.chunks_exact(3 * shape.bins - 1));
     for (out, (x, raw)) in out.chunks_exact_mut(2).zip(rows) {
-        // A NaN is outside, and stays one.
-        if x.abs() <= shape.bound {
+        if shape.has(*x) {
             let place = Place::new::<I>(*x, raw, shape);
             let [_, mean, _, above, below, slope] = place.terms();
             out[0] = place.bottom + place.height * (above / below);
@@ -254,7 +261,7 @@ fn gradients_body<I: Isa>(
     let out = dx.iter_mut().zip(draw.chunks_exact_mut(width));
     for ((dx, draw), ((x, raw), grad)) in out.zip(rows) {
         let (dy, dlog) = (grad[0], grad[1]);
-        if x.is_nan() || x.abs() > shape.bound {
+        if !shape.has(*x) {
             *dx = dy;
             continue;
         }
