@@ -42,9 +42,8 @@ fn gaussian(train: &[[f32; 2]], test: &[[f32; 2]]) -> f64 {
     let n = train.len() as f64;
     let mean = [0, 1].map(|i| train.iter().map(|p| p[i] as f64).sum::<f64>() / n);
     let centred = |p: &[f32; 2]| [p[0] as f64 - mean[0], p[1] as f64 - mean[1]];
-    let moment = |i: usize, j: usize| {
-        train.iter().map(centred).map(|p| p[i] * p[j]).sum::<f64>() / n
-    };
+    let moment =
+        |i: usize, j: usize| train.iter().map(centred).map(|p| p[i] * p[j]).sum::<f64>() / n;
     let (a, b, c) = (moment(0, 0), moment(0, 1), moment(1, 1));
     let det = a * c - b * b;
     let log_p = |p: [f64; 2]| {

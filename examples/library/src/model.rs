@@ -24,7 +24,8 @@ impl Density {
         let parameters = [0, 1].map(|i| Parameters::new(seed + i, DType::F32, &Device::Cpu));
         let config = CouplingConfig { condition: 0, hidden_factor: 64, ..Default::default() };
         let flow = coupling_chain(&parameters[0], 2, 8, &config)?;
-        let config = PriorConfig { kind: prior.into(), classes: groups, dim: 2, ..Default::default() };
+        let config =
+            PriorConfig { kind: prior.into(), classes: groups, dim: 2, ..Default::default() };
         let prior = hgad_priors::build(&parameters[1], &config)?;
         Ok(Self { flow: Box::new(flow), prior, parameters })
     }

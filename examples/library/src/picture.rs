@@ -50,7 +50,9 @@ fn draw_panel(image: &mut RgbImage, [left, top]: [u32; 2], panel: &Panel) {
             (0..SIDE * SIDE).for_each(|i| put(i % SIDE, i / SIDE, Rgb([246, 247, 249])));
             let mut dot = |[x, y]: [f32; 2], radius: i32, colour| {
                 let place = |v: f32| ((v / reach + 1.0) * 0.5 * SIDE as f32) as i32;
-                for (dx, dy) in (-radius..=radius).flat_map(|a| (-radius..=radius).map(move |b| (a, b))) {
+                for (dx, dy) in
+                    (-radius..=radius).flat_map(|a| (-radius..=radius).map(move |b| (a, b)))
+                {
                     let (x, y) = (place(x) + dx, place(-y) + dy);
                     let inside = (0..SIDE as i32).contains(&x) && (0..SIDE as i32).contains(&y);
                     if inside && dx * dx + dy * dy <= radius * radius {

@@ -18,8 +18,7 @@ struct Cosine {
 /// Makes it; `options.frequencies`, 1 to 64, is how many of each colour are kept, 15 by default.
 pub fn build(spec: &BackboneSpec) -> Result<Box<dyn Backbone>, BackboneError> {
     spec.options.only(&spec.kind, &["frequencies"])?;
-    let frequencies =
-        spec.options.get(&spec.kind, "frequencies", 15, "a whole number, 1 to 64")?;
+    let frequencies = spec.options.get(&spec.kind, "frequencies", 15, "a whole number, 1 to 64")?;
     if !(1..=SIDE * SIDE).contains(&frequencies) {
         let why = "a block of 8 x 8 pixels has 1 to 64 frequencies";
         let value = frequencies.to_string();
@@ -38,7 +37,8 @@ pub fn build(spec: &BackboneSpec) -> Result<Box<dyn Backbone>, BackboneError> {
     };
     let values: Vec<f32> = (0..SIDE * SIDE)
         .flat_map(|i| {
-            let of = move |(u, v): &(usize, usize)| (wave(*u, i / SIDE) * wave(*v, i % SIDE)) as f32;
+            let of =
+                move |(u, v): &(usize, usize)| (wave(*u, i / SIDE) * wave(*v, i % SIDE)) as f32;
             pairs[..frequencies].iter().map(of).collect::<Vec<_>>()
         })
         .collect();

@@ -92,8 +92,7 @@ mod tests {
         let t = Tensor::from_slice(&z, (2, 1, 3), &Device::Cpu).unwrap();
         let got = prior.log_density_of_class(&t, &[1, 0]).unwrap().to_vec2::<f64>().unwrap();
         for (image, class) in [1usize, 0].into_iter().enumerate() {
-            let square: f64 =
-                (0..3).map(|d| (z[image * 3 + d] - mu[class][d]).powi(2)).sum();
+            let square: f64 = (0..3).map(|d| (z[image * 3 + d] - mu[class][d]).powi(2)).sum();
             let expected = -3.0 * (1.0 + square / 3.0).ln();
             assert!((got[image][0] - expected).abs() < 1e-12);
         }
