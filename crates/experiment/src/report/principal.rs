@@ -2,8 +2,9 @@
 
 /// Rounds of the power method; it stops before where the plane no longer turns.
 const ROUNDS: usize = 200;
-/// How much a unit axis may still turn at the end.
-const TURN: f64 = 1e-7;
+/// How far the cosine of the angle that an axis still turns by may be from 1: about a millionth of a
+/// radian, since the cosine falls with its square.
+const TURN: f64 = 1e-12;
 
 /// The plane of the first two principal components.
 pub struct Plane {

@@ -44,7 +44,8 @@ pub fn write(
         reason: format!("it cannot be written: {e}"),
     })?;
     atomic::write_bytes(&run.report_data(), &json)?;
-    atomic::write_bytes(&run.report(), page(&report).as_bytes())
+    // Drawn of what is stored, whose numbers may differ in their last bit: so it can be drawn again.
+    atomic::write_bytes(&run.report(), page(&load(run)?).as_bytes())
 }
 
 /// Draws the page of one run, or one that compares several, from what the runs stored, and gives where

@@ -10,6 +10,8 @@ const CUT: f64 = 0.004;
 const ABOVE: f64 = 12.0;
 const LINE: f64 = 15.0;
 const LETTER: f64 = 8.0;
+/// Half a ring.
+const FOOT: f64 = 7.0;
 
 /// The chart. Vectors beyond its border are drawn at it.
 pub fn scatter(level: &LatentLevel) -> String {
@@ -49,7 +51,8 @@ fn centers(frame: &Frame, level: &LatentLevel) -> String {
         .collect();
     // From the lowest, so that each finds its room above those before it.
     all.sort_by(|a, b| b.2[1].total_cmp(&a.2[1]));
-    let mut taken: Vec<[f64; 3]> = Vec::new();
+    // Rings are in the way too: as of a name whose foot is at the ring's.
+    let mut taken: Vec<[f64; 3]> = all.iter().map(|(_, _, [x, y])| [*x, y + FOOT, FOOT]).collect();
     let (mut rings, mut names) = (String::new(), String::new());
     for (class, name, [x, y]) in all {
         let half = LETTER * name.chars().count() as f64 / 2.0;
