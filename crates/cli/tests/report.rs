@@ -123,3 +123,31 @@ fn a_report_of_nothing_optional() {
     assert!(html.contains("id=\"curves\""));
     assert!(!html.contains("id=\"gallery\"") && !html.contains("id=\"latents\""));
 }
+
+#[test]
+fn a_page_that_cannot_be_written_costs_no_run() {
+    let place = Place::new();
+    let settings = [SMALL, &["train.epochs=14", "eval.every=0"]].concat();
+    let child = place
+        .experiment("demo", &settings, &[])
+        .stderr(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = std::time::Instant::now();
+    let runs = place.path().join("runs/demo");
+    // A folder of the page's name is in its way.
+    while !runs.is_dir() || std::fs::read_dir(&runs).unwrap().next().is_none() {
+        assert!(started.elapsed().as_secs() < 120, "no run was begun in two minutes");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    std::fs::create_dir(place.run_of("demo").join("report.html")).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let printed = common::text(&output);
+    assert!(output.status.success(), "{printed}");
+    assert!(
+        printed.contains("no report is written") && printed.contains("report.html"),
+        "{printed}"
+    );
+    assert!(place.run_of("demo").join("results.json").is_file());
+}

@@ -270,3 +270,16 @@ fn wrong_input_is_named() {
     let Err(e) = build(&p, &config) else { panic!("built a prior that does not exist") };
     assert!(e.to_string().contains("hierarchical"), "{e}");
 }
+
+#[test]
+fn main_centers_are_those_of_the_classes_or_one_for_all() {
+    let start = starting_centers(3, 6);
+    for (kind, rows) in [("hierarchical", 3), ("mixture", 3), ("single", 1)] {
+        let centers = prior(kind).main_centers().unwrap().unwrap();
+        assert_eq!(centers.dims(), [rows, 6], "{kind}");
+        let got: Vec<f64> =
+            centers.to_dtype(DType::F64).unwrap().flatten_all().unwrap().to_vec1().unwrap();
+        let expected = if rows == 1 { vec![0.0; 6] } else { start.clone() };
+        assert!(got.iter().zip(&expected).all(|(g, e)| (g - e).abs() < 1e-12), "{kind}: {got:?}");
+    }
+}

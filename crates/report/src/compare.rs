@@ -215,9 +215,9 @@ fn images(reports: &[Report], names: &[String]) -> String {
             );
             for (name, (image, threshold)) in names.iter().zip(all) {
                 content += &format!(
-                    "<figure class=\"strip\"><figcaption><b class=\"other\">{}</b> {}</figcaption>{}</figure>",
+                    "<figure class=\"strip\"><figcaption><b class=\"other\">{}</b> <span>{}</span></figcaption>{}</figure>",
                     escape(name),
-                    gallery::caption(&image),
+                    gallery::outcome(&image),
                     gallery::strip(&image, threshold.is_some())
                 );
             }

@@ -2,6 +2,7 @@
 
 use crate::problem::Problem;
 use crate::state::App;
+use crate::upload::discard;
 use axum::extract::{Request, State};
 use axum::http::{StatusCode, header};
 use axum::middleware::Next;
@@ -21,6 +22,7 @@ pub async fn require_token(State(app): State<App>, request: Request, next: Next)
     if bool::from(given.ct_eq(token.as_bytes())) {
         return next.run(request).await;
     }
+    discard(request).await;
     let message = "this server asks for a token; send the header `Authorization: Bearer TOKEN`";
     Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", message).into_response()
 }

@@ -2,6 +2,7 @@
 
 use crate::problem::Problem;
 use crate::state::App;
+use crate::upload::discard;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
@@ -12,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 pub async fn admit(State(app): State<App>, request: Request, next: Next) -> Response {
     let limits = &app.options.limits;
     let Ok(_admitted) = app.admitted.clone().try_acquire_owned() else {
+        discard(request).await;
         return Problem::busy(limits.requests).into_response();
     };
     match tokio::time::timeout(limits.time, next.run(request)).await {

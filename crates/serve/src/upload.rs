@@ -5,6 +5,11 @@ use crate::problem::Problem;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, Multipart, Request};
 use axum::http::{StatusCode, header};
+use std::time::Duration;
+
+/// Bytes beyond the limit that are still read: a client that is hung up on in the middle of its body
+/// may never see the answer.
+const SLACK: usize = 1 << 20;
 
 /// One image file.
 pub struct Upload {
@@ -35,23 +40,35 @@ impl Uploads {
                 || ["application/octet-stream", "application/x-www-form-urlencoded"]
                     .contains(&k) =>
             {
-                let bytes = to_bytes(request.into_body(), limits.body)
+                let bytes = to_bytes(request.into_body(), limits.body + SLACK)
                     .await
                     .map_err(|e| broken_body(&e, limits))?;
+                if bytes.len() > limits.body {
+                    return Err(too_large(limits));
+                }
                 if bytes.is_empty() {
                     return Err(empty());
                 }
                 Ok(Self { images: vec![Upload { name: "image".into(), bytes }], class: None })
             }
-            other => Err(Problem::new(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                "unsupported_media_type",
-                format!(
-                    "`{other}` is no image; send image/*, application/octet-stream or multipart/form-data"
-                ),
-            )),
+            other => {
+                discard(request).await;
+                Err(Problem::new(
+                    StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                    "unsupported_media_type",
+                    format!(
+                        "`{other}` is no image; send image/*, application/octet-stream or multipart/form-data"
+                    ),
+                ))
+            }
         }
     }
+}
+
+/// Reads the body of a request that is refused, as far as it is short.
+pub async fn discard(request: Request) {
+    let body = to_bytes(request.into_body(), SLACK);
+    let _ = tokio::time::timeout(Duration::from_secs(1), body).await;
 }
 
 async fn form(request: Request, limits: &Limits) -> Result<Uploads, Problem> {

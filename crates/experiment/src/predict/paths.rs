@@ -46,14 +46,15 @@ pub fn find_images(
 #[derive(Default)]
 struct Found {
     images: Vec<PathBuf>,
+    /// Images and folders by their real place: links may lead to what was there before, and go round
+    /// in circles.
     seen: HashSet<PathBuf>,
-    /// Folders by their real place: links may go round in circles.
     folders: HashSet<PathBuf>,
 }
 
 impl Found {
     fn image(&mut self, path: PathBuf) {
-        if self.seen.insert(path.clone()) {
+        if self.seen.insert(real(&path)) {
             self.images.push(path);
         }
     }
@@ -81,8 +82,8 @@ impl Found {
         }
         // A pattern follows links, round in circles too: each file once, by its shortest name.
         matched.sort_by_key(|p| p.as_os_str().len());
-        let mut real = HashSet::new();
-        matched.retain(|p| p.canonicalize().is_ok_and(|r| real.insert(r)));
+        let mut places = HashSet::new();
+        matched.retain(|p| places.insert(real(p)));
         matched.sort();
         matched.into_iter().try_for_each(|path| self.path(path))
     }
@@ -92,8 +93,7 @@ impl Found {
             self.image(path);
             return Ok(());
         }
-        let real = path.canonicalize().unwrap_or_else(|_| path.clone());
-        if !self.folders.insert(real) {
+        if !self.folders.insert(real(&path)) {
             return Ok(());
         }
         let failed = |e| ExperimentError::io("list", &path, e);
@@ -110,6 +110,11 @@ impl Found {
         }
         Ok(())
     }
+}
+
+/// Where a path leads; itself where it leads nowhere, which reading will tell.
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.into())
 }
 
 #[cfg(test)]
@@ -139,7 +144,9 @@ mod tests {
         // What a user names is taken as it is.
         assert_eq!(find(&[text("b[1].png"), text("no.png")], "").unwrap(), ["b[1].png", "no.png"]);
         let list = format!("{}\r\n\n{}\n", text("a/2.png"), text("a/deep"));
-        assert_eq!(find(&["-".into()], &list).unwrap(), ["a/2.png", "a/deep/3.bmp"]);
+        // The link in a/deep leads to a, where 2.png was found before.
+        let expected = ["a/2.png", "a/deep/3.bmp", "a/deep/round/1.JPG"];
+        assert_eq!(find(&["-".into()], &list).unwrap(), expected);
         let message = find(&[text("a/*.gif")], "").unwrap_err().to_string();
         assert!(message.contains("*.gif") && message.contains("no image"), "{message}");
     }

@@ -141,3 +141,63 @@ pub fn seconds(s: &Seconds) -> Vec<(String, f64)> {
         ("total".into(), s.total),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::{Evaluation, Versions};
+    use std::collections::BTreeMap;
+
+    fn results(set: &str, class: &str) -> Results {
+        let metrics = Metrics { image_auroc: Some(0.75), ..Default::default() };
+        let evaluation = Evaluation::new(3, BTreeMap::from([(class.to_string(), metrics)]));
+        let mut settings = Config::default();
+        settings.data.set = set.into();
+        settings.train.passes = 2;
+        Results {
+            schema: 1,
+            name: "n".into(),
+            id: "i".into(),
+            versions: Versions::here(),
+            seconds: Seconds::default(),
+            train_images: 1,
+            test_images: 2,
+            parameters: 3,
+            passes: 4,
+            mean: evaluation.mean.clone(),
+            classes: evaluation.classes.clone(),
+            class_accuracy: None,
+            best_on_test: evaluation,
+            settings,
+        }
+    }
+
+    #[test]
+    fn published_numbers_stand_beside_those_of_the_same_class() {
+        for (set, class, of_class, of_set) in [
+            ("btad", "02", Some(0.859), Some(0.949)),
+            ("union", "btad/02", Some(0.859), Some(0.935)),
+            ("btad", "other", None, Some(0.949)),
+            ("synthetic", "board", None, None),
+            ("gone.toml", "02", None, None),
+        ] {
+            let s = assemble(&results(set, class), &[]).scores;
+            assert_eq!(
+                s.classes[0].published.first().copied().flatten(),
+                of_class,
+                "{set} {class}"
+            );
+            assert_eq!(s.mean.published.first().copied().flatten(), of_set, "{set}");
+            assert_eq!(s.classes[0].values[0], Some(0.75));
+        }
+    }
+
+    #[test]
+    fn settings_are_keys_as_they_are_set() {
+        let r = assemble(&results("btad", "02"), &[]);
+        let find = |key: &str| r.settings.iter().find(|s| s.0 == key).map(|s| s.1.as_str());
+        assert_eq!([find("data.set"), find("train.passes")], [Some("\"btad\""), Some("2")]);
+        // The second stage begins with the third epoch of two passes each.
+        assert_eq!(r.training.second_stage, Some(5));
+    }
+}

@@ -2,8 +2,9 @@
 
 /// Rounds of the power method; it stops before where the plane no longer turns.
 const ROUNDS: usize = 200;
-/// One minus the cosine of the angle that an axis may still turn in the last round.
-const TURN: f64 = 1e-14;
+/// How far the cosine of the angle that an axis still turns by may be from 1: about a millionth of a
+/// radian, since the cosine falls with its square.
+const TURN: f64 = 1e-12;
 
 /// The plane of the first two principal components.
 pub struct Plane {

@@ -48,15 +48,20 @@ pub fn of_threshold(t: &Threshold) -> String {
 }
 
 /// Name, defect, score and fit of an image.
-pub fn caption(image: &GalleryImage) -> String {
-    let fit = image.f1.map_or(String::new(), |f1| format!(" · fit {f1:.2}"));
+fn caption(image: &GalleryImage) -> String {
     let defect = image.defect.as_deref().unwrap_or("normal");
     // Where folders are named by the defect, the name says it already.
     let defect = match image.id.split('/').any(|part| part == defect) {
         true => String::new(),
         false => format!(" · {}", escape(defect)),
     };
-    format!("<span>{}{defect} · score {}{fit}</span>", escape(&image.id), significant(image.score))
+    format!("<span>{}{defect} · {}</span>", escape(&image.id), outcome(image))
+}
+
+/// What the model makes of an image: its score, and the fit of its contour.
+pub fn outcome(image: &GalleryImage) -> String {
+    let fit = image.f1.map_or(String::new(), |f1| format!(" · fit {f1:.2}"));
+    format!("score {}{fit}", significant(image.score))
 }
 
 /// The four pictures of an image side by side.
