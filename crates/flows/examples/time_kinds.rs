@@ -26,7 +26,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let autograd = median(rows, || {
             let (z, log_det) = flow.forward(&t, Some(&code))?;
             let loss = (z.sqr()?.sum_all()? - log_det.sum_all()?)?;
-            Ok(drop(loss.backward()?))
+            loss.backward()?;
+            Ok(())
         })?;
         print!("{:9} autograd {autograd:6.1}", c.kind);
         if let Some(mut trainer) = flow.trainer(Some(&code))? {

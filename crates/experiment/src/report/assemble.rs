@@ -162,6 +162,8 @@ mod tests {
             seconds: Seconds::default(),
             train_images: 1,
             test_images: 2,
+            held_out_images: 0,
+            deployed: None,
             parameters: 3,
             passes: 4,
             mean: evaluation.mean.clone(),
