@@ -28,6 +28,7 @@ impl Normalization {
     pub const IMAGENET: Self = Self { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] };
 }
 
+// ANCHOR: interface
 /// A frozen map from images to feature maps, channels-last throughout: (B, H, W, C).
 pub trait Backbone: Send + Sync {
     /// Its name, timm's where it is one of timm's.
@@ -54,6 +55,7 @@ pub trait Backbone: Send + Sync {
     /// and version.
     fn fingerprint(&self) -> String;
 }
+// ANCHOR_END: interface
 
 /// Checks (B, H, W, 3).
 pub(crate) fn check_images(images: &Tensor) -> Result<(), BackboneError> {

@@ -48,6 +48,7 @@ impl Default for MapConfig {
     }
 }
 
+// ANCHOR: interface
 /// Makes anomaly maps: images times size times size, high where anomalous.
 pub trait ScoreRule: Send + Sync {
     /// Its name in configurations.
@@ -70,6 +71,7 @@ pub trait ScoreRule: Send + Sync {
         config: &MapConfig,
     ) -> Result<Vec<f32>, ScoreError>;
 }
+// ANCHOR_END: interface
 
 /// Makes a rule.
 pub type Constructor = fn() -> Box<dyn ScoreRule>;
