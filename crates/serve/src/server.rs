@@ -50,9 +50,7 @@ pub fn serve(
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener).map_err(ServeError::Run)?;
         let app = App::new(Arc::new(predictor), options);
-        let (told, told_again) = (stop_signal(), stop_signal());
-        let (told, told_again) =
-            (told.map_err(ServeError::Run)?, told_again.map_err(ServeError::Run)?);
+        let told = stop_signal().map_err(ServeError::Run)?;
         // Past what a request may take, only connections that never sent one whole are left.
         let drain = app.options.limits.time + DRAIN;
         let server = axum::serve(listener, router(app.clone()));
@@ -65,11 +63,14 @@ pub fn serve(
             let _ = stopping.send(());
         };
         let enough = async move {
-            if stopped.await.is_ok() {
-                tokio::select! {
+            let _ = stopped.await;
+            // Asked for only now: the first signal must not count twice.
+            match stop_signal() {
+                Ok(told_again) => tokio::select! {
                     () = tokio::time::sleep(drain) => {}
                     () = told_again => {}
-                }
+                },
+                Err(_) => tokio::time::sleep(drain).await,
             }
         };
         tokio::select! {
