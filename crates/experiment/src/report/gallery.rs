@@ -89,7 +89,12 @@ fn choose(
     let all = 0..of.samples.len();
     let is_anomalous = |i: &usize| features.test[of.samples[*i]].is_anomalous();
     let mut fitted: Vec<usize> = all.clone().filter(|i| fits[*i].is_some()).collect();
-    fitted.sort_by(|a, b| fits[*b].unwrap_or(0.0).total_cmp(&fits[*a].unwrap_or(0.0)));
+    // Where contours fit alike, as where nothing is outlined, the higher score is the better.
+    let better = |i: usize| (fits[i].unwrap_or(0.0), f64::from(image_score(of.map(i))));
+    fitted.sort_by(|a, b| {
+        let ((fit, score), (other_fit, other_score)) = (better(*b), better(*a));
+        fit.total_cmp(&other_fit).then(score.total_cmp(&other_score))
+    });
     let worst: Vec<usize> = fitted.iter().rev().copied().collect();
     let mut normal: Vec<usize> = all.clone().filter(|i| !is_anomalous(i)).collect();
     normal.sort_by(|a, b| image_score(of.map(*b)).total_cmp(&image_score(of.map(*a))));
