@@ -45,6 +45,9 @@ pub struct Extractor {
     pub fingerprint: String,
     /// Resizing and normalization.
     pub transform: String,
+    /// What is made of the backbone's maps; empty where they are taken as they are.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub patches: String,
     /// Side of the images in pixels, for people.
     pub img_size: usize,
     /// Maps of one image.

@@ -51,6 +51,7 @@ mod spline;
 mod squeeze_excite;
 mod stack_workspace;
 mod storage;
+mod whitening;
 mod winograd;
 
 pub use activation::Activation;
@@ -76,3 +77,4 @@ pub use spline::{SplineShape, spline};
 pub use squeeze_excite::{SqueezeExcite, squeeze_excite};
 pub use stack_workspace::{StackGradients, StackWorkspace};
 pub use storage::with_slices;
+pub use whitening::Whitening;

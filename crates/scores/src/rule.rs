@@ -2,6 +2,7 @@
 
 use crate::ScoreError;
 use crate::paper_rule::PaperRule;
+use crate::standardized::{Normal, StandardizedRule};
 use crate::term_map::Evidence;
 use hgad_registry::Registry;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,9 @@ pub struct LevelScores {
     pub likelihood: Vec<f32>,
     /// As `likelihood`; `None` under a prior without classes.
     pub neg_entropy: Option<Vec<f32>>,
+    /// What is usual in normal images of each image's class, one an image; empty where the rule does
+    /// not need it.
+    pub normal: Vec<Normal>,
 }
 
 impl LevelScores {
@@ -27,6 +31,7 @@ impl LevelScores {
         Self {
             likelihood: own(&self.likelihood),
             neg_entropy: self.neg_entropy.as_ref().map(own),
+            normal: self.normal.get(i).cloned().into_iter().collect(),
             ..*self
         }
     }
@@ -59,6 +64,11 @@ pub trait ScoreRule: Send + Sync {
         false
     }
 
+    /// Whether it needs [`LevelScores::normal`], the moments of normal images.
+    fn needs_normal(&self) -> bool {
+        false
+    }
+
     /// Maps of `images` images of one class from the levels of their score terms.
     ///
     /// # Errors
@@ -82,6 +92,7 @@ static REGISTRY: Registry<Constructor> = Registry::new(&[
     ("sum", || Box::new(PaperRule(Evidence::Sum))),
     ("likelihood", || Box::new(PaperRule(Evidence::Likelihood))),
     ("entropy", || Box::new(PaperRule(Evidence::Entropy))),
+    ("standardized", || Box::new(StandardizedRule)),
 ]);
 
 /// The names that [`rule`] knows.

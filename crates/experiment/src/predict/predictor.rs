@@ -6,7 +6,7 @@ use super::prediction::{Prediction, regions};
 use crate::calibration::Calibration;
 use crate::device;
 use crate::error::ExperimentError;
-use crate::features::transform;
+use crate::features::{patches, transform};
 use crate::model::Model;
 use crate::model_file::{ModelFile, ModelHeader};
 use candle_core::{Device, Tensor};
@@ -297,8 +297,12 @@ impl Predictor {
         images.iter().for_each(|i| pixels.extend_from_slice(&i.pixels));
         let images_tensor = Tensor::from_vec(pixels, (images.len(), side, side, 3), &Device::Cpu)?;
         let config = &self.header.config;
-        let maps =
-            extract_pyramid(self.backbone.as_ref(), &images_tensor, config.backbone.pyramid)?;
+        let maps = extract_pyramid(
+            self.backbone.as_ref(),
+            &images_tensor,
+            config.backbone.pyramid,
+            &patches(config),
+        )?;
         let maps: Vec<Vec<f32>> =
             maps.iter().map(|m| m.flatten_all()?.to_vec1::<f32>()).collect::<Result<_, _>>()?;
         let chunk = config.train.chunk.max(4096);
