@@ -3,6 +3,8 @@
 use super::Outcome;
 use crate::arguments::{Arguments, ManArguments};
 use clap::{Command, CommandFactory};
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, roman};
 use hgad_experiment::{ExperimentError, atomic};
 use std::path::Path;
 use std::process::ExitCode;
@@ -49,8 +51,29 @@ fn write(command: &Command, folder: &Path) -> Result<usize, ExperimentError> {
 /// The page of `command`.
 fn page(command: &Command) -> Result<Vec<u8>, ExperimentError> {
     let mut out = Vec::new();
-    clap_mangen::Man::new(command.clone())
-        .render(&mut out)
-        .map_err(|e| ExperimentError::io("write", "the page".as_ref(), e))?;
+    render(command, &mut out).map_err(|e| ExperimentError::io("write", "the page".as_ref(), e))?;
     Ok(out)
+}
+
+fn render(command: &Command, out: &mut Vec<u8>) -> std::io::Result<()> {
+    let man = Man::new(command.clone())
+        .source(concat!("hgad ", env!("CARGO_PKG_VERSION")))
+        .manual("hgad");
+    man.render_title(out)?;
+    man.render_name_section(out)?;
+    man.render_synopsis_section(out)?;
+    man.render_description_section(out)?;
+    man.render_options_section(out)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(out)?;
+    }
+    // Examples and tables keep their lines, which clap_mangen's own section would fill.
+    let notes = command.get_after_long_help().or(command.get_after_help());
+    if let Some(notes) = notes {
+        let mut section = Roff::new();
+        section.control("SH", ["NOTES"]).control("nf", []);
+        section.text([roman(notes.to_string())]).control("fi", []);
+        section.to_writer(out)?;
+    }
+    Ok(())
 }

@@ -91,6 +91,6 @@ impl Bar {
 }
 
 /// Columns of the terminal.
-fn columns() -> usize {
+pub fn columns() -> usize {
     console::Term::stderr().size().1 as usize
 }

@@ -104,6 +104,8 @@ impl Terminal {
     }
 
     fn line(&self, text: &str) {
+        let folded = (self.style == Style::Live).then(|| words::fold(text, bar::columns()));
+        let text = folded.as_deref().unwrap_or(text);
         match &*self.bar() {
             Some(bar) => bar.suspend(|| eprintln!("{text}")),
             None => eprintln!("{text}"),

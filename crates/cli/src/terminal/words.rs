@@ -59,6 +59,29 @@ pub fn wrap(pieces: &[String], columns: usize) -> String {
     lines.join("\n")
 }
 
+/// `text` in lines of at most `columns`, broken at spaces alone, all but the first set in by four.
+/// A word that is longer, such as a path, stays whole, so that it can be copied.
+pub fn fold(text: &str, columns: usize) -> String {
+    let broken = |line: &str| {
+        let mut out = String::new();
+        let mut used = 0;
+        for word in line.split(' ') {
+            let length = word.chars().count();
+            if used > 4 && used + 1 + length > columns {
+                out += "\n    ";
+                used = 4;
+            } else if !out.is_empty() {
+                out.push(' ');
+                used += 1;
+            }
+            out += word;
+            used += length;
+        }
+        out
+    };
+    text.lines().map(broken).collect::<Vec<_>>().join("\n")
+}
+
 /// A number without digits that nobody reads.
 pub fn thousandths(value: f64) -> f64 {
     (value * 1e3).round() / 1e3
@@ -110,6 +133,15 @@ mod tests {
         ] {
             assert_eq!(duration(seconds), words);
         }
+    }
+
+    #[test]
+    fn text_is_broken_at_spaces() {
+        assert_eq!(fold("one two three", 80), "one two three");
+        assert_eq!(fold("one two three", 9), "one two\n    three");
+        assert_eq!(fold("in /a/long/path now", 8), "in\n    /a/long/path\n    now");
+        assert_eq!(fold("a\nb", 80), "a\nb");
+        assert_eq!(fold("", 80), "");
     }
 
     #[test]

@@ -64,14 +64,14 @@ fn as_json(sections: &[Section]) -> Value {
             let problem = f.problem.as_ref()?;
             let (reason, way_out) = (&problem.reason, &problem.way_out);
             Some(json!({
-                "section": s.title, "what": f.what, "problem": reason, "way_out": way_out
+                "section": s.title.replace(' ', "_"), "what": f.what, "problem": reason, "way_out": way_out
             }))
         })
         .collect();
     out.insert("fine".into(), problems.is_empty().into());
     for section in sections {
         let findings = section.findings.iter().map(|f| (f.what.clone(), f.json()));
-        out.insert(section.title.into(), Value::Object(findings.collect()));
+        out.insert(section.title.replace(' ', "_"), Value::Object(findings.collect()));
     }
     out.insert("problems".into(), problems.into());
     Value::Object(out)

@@ -5,10 +5,14 @@ use hgad_experiment::cache::{self, bytes_text, free_space};
 use hgad_experiment::runs;
 use std::path::{Path, PathBuf};
 
+/// The cache that other programs share.
+const HUB: &str = "Hugging Face cache";
+
 /// The cache of features.
 pub fn cache(setting: &Path) -> Section {
     let root = cache::root(setting);
-    let mut findings = folder(&root, "set HGAD_CACHE, or cache.dir, to a folder that can be");
+    let mut findings =
+        folder("folder", &root, "set HGAD_CACHE, or cache.dir, to a folder that can be");
     let kept = match cache::list(&root) {
         Ok(entries) => {
             let bytes = entries.iter().map(|e| e.bytes).sum();
@@ -34,14 +38,14 @@ pub fn cache(setting: &Path) -> Section {
 pub fn weights() -> Section {
     let mut findings = match hgad_backbones::hub_cache() {
         Some(root) => {
-            folder(&root, "set HF_HOME to a folder that can be, or name backbone.weights")
+            folder(HUB, &root, "set HF_HOME to a folder that can be, or name backbone.weights")
         }
-        None => vec![Finding::new("folder", "none: this build has no downloads").value(())],
+        None => vec![Finding::new(HUB, "none: this build has no downloads").value(())],
     };
     let found = hgad_backbones::cached_weights();
     if found.is_empty() {
-        let text = "none; an experiment downloads those it needs, or set backbone.weights=FILE";
-        findings.push(Finding::new("weights", text).value(()));
+        let text = "none in that cache; an experiment downloads what it needs, or set backbone.weights=FILE";
+        findings.push(Finding::new("found", text).value(()));
     }
     for (kind, path) in found {
         // The hub's files are links.
@@ -49,12 +53,12 @@ pub fn weights() -> Section {
         let text = format!("{} ({})", path.display(), bytes_text(bytes));
         findings.push(Finding::new(kind, text).value(path.display().to_string()));
     }
-    Section { title: "weights (Hugging Face)", findings }
+    Section { title: "weights", findings }
 }
 
 /// The folder of runs.
 pub fn runs(root: &Path) -> Section {
-    let mut findings = folder(root, "go to a folder that can be, or set run.dir");
+    let mut findings = folder("folder", root, "go to a folder that can be, or set run.dir");
     if root.is_dir() {
         let kept = match runs::list(root) {
             Ok(all) => {
@@ -72,15 +76,15 @@ pub fn runs(root: &Path) -> Section {
 }
 
 /// Where a folder is, whether it can be written to, and what is free on its disk.
-fn folder(path: &Path, way_out: &str) -> Vec<Finding> {
-    let place = Finding::new("folder", path.display().to_string());
+fn folder(what: &str, path: &Path, way_out: &str) -> Vec<Finding> {
+    let place = Finding::new(what, path.display().to_string());
     let (exists, at) = match nearest(path) {
         Ok(nearest) => (nearest == path, nearest),
         Err(reason) => return vec![place.wrong(reason, way_out)],
     };
     let place = match exists {
         true => place,
-        false => Finding::new("folder", format!("{} (made when it is needed)", path.display()))
+        false => Finding::new(what, format!("{} (made when it is needed)", path.display()))
             .value(path.display().to_string()),
     };
     // A file in it tells what permissions, quotas and read-only disks allow; it is removed at once.
