@@ -166,7 +166,7 @@ fn data_roots() {
     }
     let (code, all) = found(doctor(&place, &["--root", "photos"]));
     assert_eq!(code, Some(0), "{all:#}");
-    let photos = &all["data"]["photos"]["value"];
+    let photos = &all["data"]["folder in photos"]["value"];
     assert_eq!(photos["set"], "folder");
     assert_eq!(photos["classes"], serde_json::json!(["bolt", "nut"]));
     assert_eq!((&photos["train"], &photos["test_anomalous"]), (&6.into(), &2.into()));
@@ -174,7 +174,10 @@ fn data_roots() {
     let (code, text) = said(doctor(&place, &["--root", "nowhere", "--root", "mvtec=photos"]));
     assert_eq!(code, Some(1));
     assert!(text.contains("2 things are wrong"), "{text}");
-    assert!(text.contains("there is no such folder") && text.contains("→"), "{text}");
+    assert!(
+        text.contains("! nowhere          there is no such folder\n") && text.contains("→"),
+        "{text}"
+    );
     let (code, all) = found(doctor(&place, &["--root", "imagenet=photos"]));
     assert_eq!(code, Some(1));
     let problem = all["problems"][0]["problem"].as_str().unwrap();

@@ -226,16 +226,31 @@ fn on_a_terminal_there_is_a_bar_that_fits() {
     let screen = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{screen}");
     assert!(screen.contains('\u{1b}'), "nothing was drawn:\n{screen}");
+    // Lines of a bar are filled with spaces up to the last column.
     let plain = without_escapes(&screen);
-    let lines: Vec<&str> = plain.split(['\r', '\n']).map(str::trim_end).collect();
-    let bars: Vec<&&str> = lines.iter().filter(|l| l.starts_with("epoch ")).collect();
-    assert!(bars.iter().any(|l| l.contains('━') && l.contains("images ")), "{plain}");
-    assert!(bars.iter().any(|l| l.starts_with("epoch 1/2 pass 1/2 ")), "{plain}");
-    assert!(lines.iter().any(|l| l.trim_start().starts_with("loss ") && l.contains("inter ")));
-    assert!(plain.contains(" MiB"), "{plain}");
-    // Tables of results are as wide as they are.
-    for line in lines.iter().filter(|l| l.contains('━') || l.starts_with("  loss ")) {
-        assert!(line.chars().count() <= 80, "{} columns: {line}", line.chars().count());
+    let rows: Vec<String> = plain
+        .split(['\r', '\n'])
+        .flat_map(|l| {
+            let all: Vec<char> = l.chars().collect();
+            all.chunks(80).map(|row| row.iter().collect()).collect::<Vec<String>>()
+        })
+        .collect();
+    let starts = |with: &str| rows.iter().find(|r| r.starts_with(with));
+    let bar = starts("epoch 1/2 pass 1/2 ").unwrap_or_else(|| panic!("{plain}"));
+    assert!(bar.contains("/96 images"), "{bar}");
+    let below = starts("  loss ").unwrap_or_else(|| panic!("{plain}"));
+    assert!(below.contains("inter ") && below.contains("entropy "), "{below}");
+    let last = starts("  rate ").unwrap_or_else(|| panic!("{plain}"));
+    assert!(last.contains(" MiB"), "{last}");
+    // A line that were longer would have its end in the next row.
+    for row in rows.iter().filter(|r| r.contains('━')) {
+        assert!(row.trim_end().chars().count() < 80, "{row}");
+        assert!(
+            ["epoch ", "features ", "evaluating", "scores", "calib"]
+                .iter()
+                .any(|w| row.starts_with(w)),
+            "{row}"
+        );
     }
 }
 

@@ -24,14 +24,14 @@ pub fn section(roots: &[String]) -> Option<Section> {
 
 /// A folder that should be the data set `set`.
 fn known(set: &str, root: &Path) -> Vec<Finding> {
-    let place = Finding::new(root.display().to_string(), "");
     let report = data::descriptor(set)
         .map_err(|e| e.to_string())
         .and_then(|d| check(&d, root).map_err(|e| e.to_string()));
     match report {
-        Ok(report) => vec![described(place, set, &report)],
+        Ok(report) => vec![described(root, set, &report)],
         Err(reason) => {
             let way_out = "`hgad datasets list` says what there is and where it comes from";
+            let place = Finding::new(format!("{set} in {}", root.display()), "");
             vec![place.value(()).wrong(reason, way_out)]
         }
     }
@@ -40,10 +40,10 @@ fn known(set: &str, root: &Path) -> Vec<Finding> {
 /// A folder that may be any data set, or several below it: those that are complete, else what a
 /// folder of one's own would be.
 fn any(root: &Path) -> Vec<Finding> {
-    let place = || Finding::new(root.display().to_string(), "");
     if !root.is_dir() {
+        let place = Finding::new(root.display().to_string(), "");
         let way_out = "give the folder of a data set, or one that holds some";
-        return vec![place().value(()).wrong("there is no such folder", way_out)];
+        return vec![place.value(()).wrong("there is no such folder", way_out)];
     }
     let mut findings = Vec::new();
     for name in Descriptor::names() {
@@ -56,13 +56,13 @@ fn any(root: &Path) -> Vec<Finding> {
         if let Ok(report) = check(&descriptor, root)
             && report.is_complete()
         {
-            findings.push(described(place(), name, &report));
+            findings.push(described(root, name, &report));
         }
     }
     if findings.is_empty() { known("folder", root) } else { findings }
 }
 
-fn described(place: Finding, set: &str, report: &Report) -> Finding {
+fn described(root: &Path, set: &str, report: &Report) -> Finding {
     let counts = report.classes.iter().filter_map(|c| c.found);
     let (train, good, anomalous) = counts
         .fold((0, 0, 0), |sum, c| (sum.0 + c.train, sum.1 + c.test_good, sum.2 + c.test_anomalous));
@@ -70,13 +70,13 @@ fn described(place: Finding, set: &str, report: &Report) -> Finding {
     let names: Vec<&str> =
         report.classes.iter().filter(|c| c.found.is_some()).map(|c| c.name.as_str()).collect();
     let text = format!(
-        "{set}: {found} classes, {train} training, {good} normal and {anomalous} anomalous test images"
+        "{found} classes, {train} training, {good} normal and {anomalous} anomalous test images"
     );
     let value = serde_json::json!({
         "set": set, "classes": names, "train": train,
         "test_good": good, "test_anomalous": anomalous,
     });
-    let place = Finding { found: text, value, ..place };
+    let place = Finding::new(format!("{set} in {}", root.display()), text).value(value);
     if report.is_complete() {
         return place;
     }
@@ -88,6 +88,6 @@ fn described(place: Finding, set: &str, report: &Report) -> Finding {
         n @ 4.. => format!(" and {} more", n - 3),
         _ => String::new(),
     };
-    let way_out = format!("`hgad datasets check {set} --root {}` lists them", place.what);
+    let way_out = format!("`hgad datasets check {set} --root {}` lists them", root.display());
     place.wrong(format!("not as expected: {shown}{more}"), way_out)
 }

@@ -53,13 +53,14 @@ impl Finding {
     /// In a line, and one more for the way out; names are `width` wide.
     pub fn text(&self, width: usize) -> String {
         let mark = if self.problem.is_some() { '!' } else { ' ' };
-        let mut out =
-            format!("{mark} {:<width$}  {}", self.what, self.found).trim_end().to_string();
+        let reason = self.problem.as_ref().map_or("", |p| p.reason.as_str());
+        let gap = if self.found.is_empty() || reason.is_empty() { "" } else { ": " };
+        let line = format!("{mark} {:<width$}  {}{gap}{reason}", self.what, self.found);
+        let mut out = line.trim_end().to_string() + "\n";
         if let Some(p) = &self.problem {
-            let gap = if self.found.is_empty() { "" } else { ": " };
-            out += &format!("{gap}{}\n  {:width$}  → {}", p.reason, "", p.way_out);
+            out += &format!("  {:width$}  → {}\n", "", p.way_out);
         }
-        out + "\n"
+        out
     }
 
     /// What is wrong, in a line; empty where nothing is.
