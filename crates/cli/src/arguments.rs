@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[command(
     version,
     max_term_width = 100,
-    after_help = "Begin with:\n  hgad experiment demo                    trains on synthetic products, needs nothing\n  hgad experiment hgad-folder --set data.root=PHOTOS --set backbone.kind=resnet18\n                                          your own images in the MVTec layout\n  hgad experiments                        what else comes with the program"
+    after_help = "Begin with:\n  hgad experiment demo                    trains on synthetic products, needs nothing\n  hgad experiment hgad-folder --set data.root=PHOTOS --set backbone.kind=resnet18\n                                          your own images in the MVTec layout\n  hgad experiments                        what else comes with the program\n  hgad doctor                             what it finds on this machine, and what is wrong"
 )]
 pub struct Arguments {
     /// Only errors, warnings and results.

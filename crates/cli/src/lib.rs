@@ -37,7 +37,7 @@ pub fn main() -> ExitCode {
         Command::Compare(a) => commands::compare::run(a),
         Command::Import(a) => commands::import::run(a, &terminal),
         Command::Export(a) => commands::export::run(a),
-        Command::Predict(a) => commands::predict::run(a, arguments.quiet, &terminal),
+        Command::Predict(a) => commands::predict::run(a, &terminal),
         #[cfg(feature = "serve")]
         Command::Serve(a) => commands::serve::run(a, &terminal),
         Command::Runs(a) => commands::runs::run(a),

@@ -86,6 +86,10 @@ fn quiet_keeps_results_warnings_and_errors() {
         output(place.command(&["predict", run.to_str().unwrap(), "bad.png", "--quiet"]));
     assert_eq!(done.status.code(), Some(1));
     assert!(stderr.starts_with("warning: ") && stderr.lines().count() == 1, "{stderr}");
+    image::RgbImage::new(64, 64).save(place.path().join("good.png")).unwrap();
+    let (stdout, stderr, _) =
+        output(place.command(&["predict", run.to_str().unwrap(), "good.png", "--quiet"]));
+    assert!(stdout.trim_end().ends_with("good.png") && stderr.is_empty(), "{stdout}{stderr}");
     let (_, stderr, done) = output(place.command(&["evaluate", "nowhere", "-q"]));
     assert_eq!(done.status.code(), Some(2));
     assert!(stderr.starts_with("error: nowhere") && stderr.lines().count() == 1, "{stderr}");
@@ -244,7 +248,7 @@ fn on_a_terminal_there_is_a_bar_that_fits() {
     assert!(last.contains(" MiB"), "{last}");
     // A line that were longer would have its end in the next row.
     for row in rows.iter().filter(|r| r.contains('━')) {
-        assert!(row.trim_end().chars().count() < 80, "{row}");
+        assert!(row.trim_end().chars().count() <= 80, "{row}");
         assert!(
             ["epoch ", "features ", "evaluating", "scores", "calib"]
                 .iter()

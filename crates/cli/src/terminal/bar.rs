@@ -21,9 +21,10 @@ pub struct Bar {
 }
 
 impl Bar {
-    /// Of a part: `what` it is, a bar, how many of `total` units, how fast, how long, and the state.
+    /// Of a part: `what` it is, a bar, how many of `total` units, how fast, how long, and of the state
+    /// what still fits.
     pub fn of_part(what: &str, total: u64, unit: &str) -> Self {
-        Self::new(what, total, unit, "  {msg}")
+        Self::new(what, total, unit, "  {wide_msg}")
     }
 
     /// Of a pass of training, with losses and the like below.

@@ -64,12 +64,13 @@ pub fn wrap(pieces: &[String], columns: usize) -> String {
 pub fn fold(text: &str, columns: usize) -> String {
     let broken = |line: &str| {
         let mut out = String::new();
-        let mut used = 0;
+        // Columns taken in the last line, and those it is set in by.
+        let (mut used, mut margin) = (0, 0);
         for word in line.split(' ') {
             let length = word.chars().count();
-            if used > 4 && used + 1 + length > columns {
+            if used > margin && used + 1 + length > columns {
                 out += "\n    ";
-                used = 4;
+                (used, margin) = (4, 4);
             } else if !out.is_empty() {
                 out.push(' ');
                 used += 1;
