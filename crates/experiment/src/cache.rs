@@ -234,6 +234,12 @@ pub fn root(setting: &Path) -> PathBuf {
         .join("features")
 }
 
+/// Bytes that are free on the disk of `folder`, which must be there; `None` where the file system
+/// does not say.
+pub fn free_space(folder: &Path) -> Option<u64> {
+    fs4::available_space(folder).ok()
+}
+
 /// One folder of features, for listings.
 #[derive(Clone, Debug)]
 pub struct CacheEntry {

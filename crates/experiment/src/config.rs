@@ -74,6 +74,15 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Whether two runs with these settings are the same one: all is equal that a run depends on.
+    pub(crate) fn same_run(&self, other: &Self) -> bool {
+        let key =
+            |c: &Self| Self { run: RunConfig { tensorboard: false, ..c.run.clone() }, ..c.clone() };
+        key(self) == key(other)
+    }
+}
+
 /// `[run]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -83,11 +92,13 @@ pub struct RunConfig {
     /// Whether the model's file holds the backbone's weights, so that it is all that predicting
     /// needs; else only their hash, and predicting asks for the weights file.
     pub backbone_weights: bool,
+    /// Whether event files for TensorBoard are written beside `metrics.jsonl`.
+    pub tensorboard: bool,
 }
 
 impl Default for RunConfig {
     fn default() -> Self {
-        Self { dir: "runs".into(), backbone_weights: true }
+        Self { dir: "runs".into(), backbone_weights: true, tensorboard: false }
     }
 }
 

@@ -3,10 +3,11 @@
 use crate::config::{self, Config, TermWeight};
 use crate::error::ExperimentError;
 use crate::features::{Features, Part};
+use crate::memory;
 use crate::metrics_log::PassRecord;
 use crate::model::{LevelShape, Model};
 use crate::optimizer::{Adam, AdamSettings};
-use crate::progress::{Event, Observer};
+use crate::progress::{Event, Observer, PassPlace, StepRecord};
 use crate::schedule::learning_rate;
 use crate::start::start;
 use crate::step::{LevelBatch, Step, StepLoss};
@@ -123,10 +124,14 @@ impl<'a> Trainer<'a> {
             .permutation(self.features.train.len());
         let mut sums = StepLoss { total: 0.0, terms: Vec::new() };
         let mut rate = 0.0;
-        let what =
-            format!("epoch {}/{} pass {}/{}", epoch + 1, train.epochs, within + 1, train.passes);
-        let total = (steps * train.batch) as u64;
-        observer.event(Event::Begin { what: &what, total, unit: "images" });
+        let images = (steps * train.batch) as u64;
+        observer.event(Event::BeginPass(PassPlace {
+            epoch: epoch + 1,
+            epochs: train.epochs,
+            pass: pass + 1,
+            passes: self.passes(),
+            images,
+        }));
         for (step, members) in order.chunks_exact(train.batch).enumerate() {
             // The schedule's steps run over all passes of an epoch.
             rate = learning_rate(train, epoch, within * steps + step, steps * train.passes);
@@ -171,22 +176,22 @@ impl<'a> Trainer<'a> {
                 }
                 add(&mut sums, &losses);
             }
-            let count = ((step + 1) * self.model.levels.len()) as f32;
-            let state = format!("loss {:.3} rate {rate:.1e}", sums.total / count);
-            let done = ((step + 1) * train.batch) as u64;
-            observer.event(Event::Advance { done, state: &state });
+            let (loss, terms) = means(&sums, (step + 1) * self.model.levels.len());
+            let images = ((step + 1) * train.batch) as u64;
+            observer.event(Event::Step(StepRecord { images, loss, terms: &terms, rate }));
         }
         observer.event(Event::End);
-        let count = (steps * self.model.levels.len()) as f64;
-        let terms = sums.terms.iter().map(|(n, v)| (n.to_string(), *v as f64 / count)).collect();
+        let (loss, terms) = means(&sums, steps * self.model.levels.len());
         Ok(PassRecord {
             epoch: epoch + 1,
             pass: pass + 1,
             passes: self.passes(),
             rate,
-            loss: sums.total as f64 / count,
-            terms,
+            loss,
+            terms: terms.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
             seconds: started.elapsed().as_secs_f64(),
+            images,
+            memory: memory::resident(),
             image_auroc: None,
             pixel_auroc: None,
         })
@@ -203,6 +208,12 @@ fn rows(share: f64, shape: &LevelShape, whole: bool, draws: &mut Draws) -> Range
     let run = draws.below(runs);
     let row = |run: usize| run * shape.height / runs * shape.width;
     row(run)..row(run + 1)
+}
+
+/// The mean of `count` losses and of each term.
+fn means(sums: &StepLoss, count: usize) -> (f64, Vec<(&'static str, f64)>) {
+    let mean = |sum: f32| sum as f64 / count as f64;
+    (mean(sums.total), sums.terms.iter().map(|(name, sum)| (*name, mean(*sum))).collect())
 }
 
 fn add(sums: &mut StepLoss, step: &StepLoss) {

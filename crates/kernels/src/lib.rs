@@ -63,7 +63,7 @@ pub use coupling_stack::{BlockWeights, StackSize};
 pub use depthwise_op::depthwise_conv2d;
 pub use frozen_stack::FrozenStack;
 pub use inverted_residual::InvertedResidual;
-pub use isa::isa_name;
+pub use isa::{detected_isa_name, isa_name};
 pub use layer_norm::layer_norm;
 pub use linear::{Rectifier, linear};
 pub use mixture::{gaussian_logits, mixture_log_density};
