@@ -62,6 +62,39 @@ fn a_run_writes_its_page_and_several_are_compared() {
         }
     }
 
+    // Contours and scores are at the calibrated threshold: what `hgad predict` calls anomalous.
+    assert_eq!(len(&data["image_scores"]), 6);
+    for scores in data["image_scores"].as_array().unwrap() {
+        let class = scores["counts"]["class"].as_str().unwrap();
+        let given = &results["deployed"]["classes"][class]["given"];
+        assert_eq!(scores["false_alarms"], given["false_alarm_rate"], "{class}");
+        assert_eq!(scores["found"], given["detection_rate"], "{class}");
+        // Four normal test images and six anomalous ones.
+        for (group, images) in [("normal", 4), ("anomalous", 6)] {
+            let counts = scores["counts"][group].as_array().unwrap();
+            assert_eq!(counts.iter().map(|c| c.as_u64().unwrap()).sum::<u64>(), images, "{class}");
+        }
+        let of = data["gallery"].as_array().unwrap().iter().find(|g| g["class"] == class).unwrap();
+        assert_eq!(of["threshold"], scores["threshold"]);
+        assert_eq!(
+            (&of["threshold"]["value"], &of["threshold"]["calibrated"]),
+            (&0.5.into(), &true.into())
+        );
+        let origin = of["threshold"]["origin"].as_str().unwrap();
+        // Half of eight: too few for 5 %.
+        assert!(
+            origin.contains("5 % on 4 normal") && origin.contains("promises nothing"),
+            "{origin}"
+        );
+        for image in of["images"].as_array().unwrap() {
+            let outlined = !image["contour"].as_array().unwrap().is_empty();
+            let score = image["score"].as_f64().unwrap();
+            // A pixel that is hardly above has no outline that could be seen.
+            assert!(outlined == (score > 0.5) || (score - 0.5).abs() < 1e-3, "{class} {score}");
+        }
+    }
+    assert!(html.contains("the threshold is the calibrated one"));
+
     // From what is stored the same page comes again.
     std::fs::remove_file(first.join("report.html")).unwrap();
     let text = first.to_str().unwrap();
@@ -69,9 +102,18 @@ fn a_run_writes_its_page_and_several_are_compared() {
     assert!(html == read(&first.join("report.html")), "another page");
 
     // A prior without classes, and runs side by side.
-    succeed(place.experiment("demo", SMALL, &["--set", "prior.kind=single"]));
+    let without = ["--set", "prior.kind=single", "--set", "calibration.share=0"];
+    succeed(place.experiment("demo", SMALL, &without));
     let second = place.run_of("demo");
     let second_text = second.to_str().unwrap();
+    let data = json(&second.join("report.json"));
+    assert_eq!((len(&data["image_scores"]), len(&data["gallery"])), (0, 6));
+    let threshold = &data["gallery"][0]["threshold"];
+    assert!(
+        threshold["calibrated"] == false
+            && threshold["origin"].as_str().unwrap().contains("test labels")
+    );
+    assert!(read(&second.join("report.html")).contains("The run has no calibrated threshold"));
     assert!(read(&second.join("report.html")).contains("one centre for all"));
     let printed = succeed(place.command(&["report", text, second_text, "--out", "both.html"]));
     assert!(printed.contains("both.html"), "{printed}");

@@ -3,128 +3,13 @@
 
 mod common;
 
-use common::{Place, SMALL, fail, succeed};
+use common::service::{Server, predicted, read, trained};
+use common::{Place, fail};
 use serde_json::Value;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
 use std::time::Duration;
-
-/// A place with a tiny trained model and pictures of its classes.
-struct Trained {
-    place: Place,
-    model: PathBuf,
-    images: Vec<PathBuf>,
-}
-
-fn trained() -> Trained {
-    let place = Place::new();
-    succeed(place.experiment("demo", SMALL, &["--quiet"]));
-    let model = place.run_of("demo");
-    succeed(place.command(&["datasets", "synthesize", "photos"]));
-    let mut images: Vec<PathBuf> = walk(&place.path().join("photos"));
-    images.retain(|p| p.to_string_lossy().contains("/test/"));
-    images.sort();
-    assert!(images.len() > 12);
-    Trained { place, model, images }
-}
-
-fn walk(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
-    entries.flat_map(|p| if p.is_dir() { walk(&p) } else { vec![p] }).collect()
-}
-
-/// A running server, ended with the test.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn start(t: &Trained, more: &[&str]) -> Self {
-        let model = t.model.to_string_lossy().into_owned();
-        let mut command = t.place.command(&["serve", &model, "--bind", "127.0.0.1:0"]);
-        command.args(more).env_remove("HGAD_TOKEN");
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines
-            .find_map(|l| Some(l.unwrap().split_once("http://")?.1.trim().to_string()))
-            .expect("it says where it listens");
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
-    }
-
-    /// Status, head and body of one request.
-    #[track_caller]
-    fn send(
-        &self,
-        method: &str,
-        path: &str,
-        headers: &[&str],
-        body: &[u8],
-    ) -> (u16, String, Vec<u8>) {
-        let stream = TcpStream::connect(&self.address).unwrap();
-        exchange(stream, &self.address, method, path, headers, body)
-    }
-
-    #[track_caller]
-    fn post(&self, path: &str, headers: &[&str], body: &[u8]) -> (u16, Value) {
-        let (status, _, body) = self.send("POST", path, headers, body);
-        (status, serde_json::from_slice(&body).unwrap())
-    }
-
-    #[track_caller]
-    fn get(&self, path: &str) -> (u16, String) {
-        let (status, _, body) = self.send("GET", path, &[], &[]);
-        (status, String::from_utf8(body).unwrap())
-    }
-
-    fn stop(&self) {
-        let pid = self.child.id().to_string();
-        assert!(
-            std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success()
-        );
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[track_caller]
-fn exchange(
-    mut stream: TcpStream,
-    host: &str,
-    method: &str,
-    path: &str,
-    headers: &[&str],
-    body: &[u8],
-) -> (u16, String, Vec<u8>) {
-    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-    let lines: String = headers.iter().map(|h| format!("{h}\r\n")).collect();
-    let length = body.len();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: {length}\r\n{lines}\r\n"
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    // A server that refuses a body may hang up before it has all of it.
-    let _ = stream.write_all(body);
-    read(stream)
-}
-
-#[track_caller]
-fn read(mut stream: TcpStream) -> (u16, String, Vec<u8>) {
-    let mut answer = Vec::new();
-    let _ = stream.read_to_end(&mut answer);
-    let split = answer.windows(4).position(|w| w == b"\r\n\r\n").expect("a head");
-    let head = String::from_utf8(answer[..split].to_vec()).unwrap().to_lowercase();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, head, answer[split + 4..].to_vec())
-}
 
 /// A form with files as `image`, and fields.
 fn form(files: &[&Path], fields: &[(&str, &str)]) -> (String, Vec<u8>) {
@@ -143,16 +28,6 @@ fn form(files: &[&Path], fields: &[(&str, &str)]) -> (String, Vec<u8>) {
     }
     body.extend(b"--edge--\r\n");
     ("Content-Type: multipart/form-data; boundary=edge".into(), body)
-}
-
-/// What `hgad predict` says of some files, by their paths.
-fn predicted(t: &Trained, images: &[PathBuf]) -> Vec<Value> {
-    let model = t.model.to_string_lossy().into_owned();
-    let mut command = t.place.command(&["predict", &model, "--out", "said", "--quiet"]);
-    command.args(images);
-    succeed(command);
-    let rows = std::fs::read_to_string(t.place.path().join("said/predictions.jsonl")).unwrap();
-    rows.lines().map(|l| serde_json::from_str(l).unwrap()).collect()
 }
 
 fn same(served: &Value, predicted: &Value) {
@@ -346,15 +221,75 @@ fn limits_a_token_and_the_end() {
     assert!(TcpStream::connect(&server.address).is_err());
 }
 
+/// Bytes until the server hangs up, or the reason why it does not.
+fn until_closed(mut stream: &TcpStream) -> std::io::Result<Vec<u8>> {
+    let mut got = Vec::new();
+    match stream.read_to_end(&mut got) {
+        Err(e) if e.kind() == std::io::ErrorKind::ConnectionReset => Ok(got),
+        Err(e) => Err(e),
+        Ok(_) => Ok(got),
+    }
+}
+
+#[test]
+fn clients_that_are_slow_to_say_what_they_want_are_cut() {
+    let t = trained();
+    let server = Server::start(&t, &["--max-head-seconds", "1.5"]);
+    let open = || {
+        let stream = TcpStream::connect(&server.address).unwrap();
+        // Far beyond the limit: a server without one would keep them until then.
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+    };
+    let silent = open();
+    let mut half = open();
+    half.write_all(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Le").unwrap();
+    // A byte now and then does not buy time.
+    let mut drop_by_drop = open();
+    drop_by_drop.write_all(b"GET /healthz HTTP/1.1\r\nX: ").unwrap();
+    let dripping = std::thread::spawn(move || {
+        (0..600).any(|_| {
+            std::thread::sleep(Duration::from_millis(100));
+            drop_by_drop.write_all(b"x").is_err()
+        })
+    });
+    // One that was answered is not kept for ever either.
+    let mut kept = open();
+    kept.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+
+    assert_eq!(until_closed(&silent).unwrap(), b"", "nothing was asked, and nothing answered");
+    let answer = String::from_utf8(until_closed(&half).unwrap()).unwrap();
+    assert!(!answer.contains("200 OK"), "half a head was answered: {answer}");
+    assert!(dripping.join().unwrap(), "a client that drips was never cut");
+    let answer = String::from_utf8(until_closed(&kept).unwrap()).unwrap();
+    assert!(answer.contains("200 OK") && answer.ends_with("ok\n"), "{answer}");
+
+    // The time for a head is not that of a request: a body may come later.
+    let bytes = std::fs::read(&t.images[0]).unwrap();
+    let mut slow = open();
+    let head = format!(
+        "POST /v1/predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {}\r\nContent-Type: image/png\r\n\r\n",
+        bytes.len()
+    );
+    slow.write_all(head.as_bytes()).unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    slow.write_all(&bytes).unwrap();
+    assert_eq!(read(slow).0, 200);
+}
+
 #[test]
 fn what_cannot_be_served_is_told() {
     let place = Place::new();
     let (code, text) = fail(place.command(&["serve", "nothing.safetensors"]));
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("nothing.safetensors"), "{text}");
-    for wrong in
-        [["--bind", "localhost"], ["--max-requests", "0"], ["--max-body", "17592186044416"]]
-    {
+    for wrong in [
+        ["--bind", "localhost"],
+        ["--max-requests", "0"],
+        ["--max-body", "17592186044416"],
+        ["--max-head-seconds", "0"],
+        ["--max-seconds", "1e40"],
+    ] {
         let (code, text) = fail(place.command(&["serve", "model", wrong[0], wrong[1]]));
         assert_eq!(code, 2, "{text}");
         assert!(text.contains(wrong[0]), "{text}");

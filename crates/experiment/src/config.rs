@@ -434,11 +434,14 @@ pub struct ScoreConfig {
     pub class: String,
     /// Standard deviation of the Gaussian filter in pixels of the map.
     pub sigma: f64,
+    /// Share of a map's values, the largest, whose mean is the score of the image; 0 for the largest
+    /// value alone, as the paper has it.
+    pub top: f64,
 }
 
 impl Default for ScoreConfig {
     fn default() -> Self {
-        Self { rule: String::new(), class: "given".into(), sigma: 4.0 }
+        Self { rule: String::new(), class: "given".into(), sigma: 4.0, top: 0.0 }
     }
 }
 

@@ -51,6 +51,8 @@ pub struct ClassMaps<'a> {
     pub samples: &'a [usize],
     /// Side of a map.
     pub size: usize,
+    /// Image scores.
+    pub scores: Vec<f32>,
     /// Maps one after the other.
     pub maps: Vec<f32>,
     /// The class the model took each for: its own where that is given.
@@ -64,6 +66,16 @@ impl ClassMaps<'_> {
     pub fn map(&self, i: usize) -> &[f32] {
         &self.maps[i * self.size * self.size..][..self.size * self.size]
     }
+
+    /// The image score of the `i`-th of `samples`.
+    pub fn image_score(&self, i: usize) -> f32 {
+        self.scores[i]
+    }
+}
+
+/// How maps are made, as `config` has it.
+pub(crate) fn map_config(config: &Config) -> MapConfig {
+    MapConfig { size: config.data.mask_size, sigma: config.score.sigma, top: config.score.top }
 }
 
 /// The rule that `config` names; where it names none, the paper's product, or likelihood alone
@@ -100,7 +112,7 @@ pub fn class_maps(
 ) -> Result<(), ExperimentError> {
     model.track(false);
     let rule = score_rule(config, model)?;
-    let map = MapConfig { size: config.data.mask_size, sigma: config.score.sigma };
+    let map = map_config(config);
     let normal = match rule.needs_normal() {
         true => normal_of_classes(config, model, features)?,
         false => Vec::new(),
@@ -135,7 +147,18 @@ pub fn class_maps(
             }
         }
         let maps = rule.maps(samples.len(), &levels, &map)?;
-        each(ClassMaps { class, samples: &samples, size: map.size, maps, taken_for, levels })?;
+        each(ClassMaps {
+            class,
+            samples: &samples,
+            size: map.size,
+            scores: maps
+                .par_chunks_exact(map.size * map.size)
+                .map(|m| image_score(m, map.top))
+                .collect(),
+            maps,
+            taken_for,
+            levels,
+        })?;
     }
     Ok(())
 }
@@ -151,7 +174,7 @@ fn normal_of_classes(
     features: &Features,
 ) -> Result<Vec<Vec<Normal>>, ExperimentError> {
     let chunk = config.train.chunk.max(4096);
-    let map = MapConfig { size: config.data.mask_size, sigma: config.score.sigma };
+    let map = map_config(config);
     let of = |part: Part, class: usize| -> Vec<usize> {
         let samples = features.samples(part);
         (0..samples.len()).filter(|i| samples[*i].class == class).collect()
@@ -243,14 +266,12 @@ fn class_metrics(
     truth: &Truth,
     limit: f64,
 ) -> Result<Metrics, ExperimentError> {
-    let count = of.samples.len();
-    let scores: Vec<f32> = (0..count).into_par_iter().map(|i| image_score(of.map(i))).collect();
     let labels: Vec<bool> = of.samples.iter().map(|s| features.test[*s].is_anomalous()).collect();
     let masks = pixel_masks(of, truth);
     let mut out = Metrics::default();
     let mut why = Vec::new();
     let mut note = |part: &str, error: MetricError| why.push(format!("{part}: {error}"));
-    match binary_metrics(&scores, &labels) {
+    match binary_metrics(&of.scores, &labels) {
         Ok(m) => {
             out.image_auroc = Some(m.auroc);
             out.image_ap = Some(m.ap);

@@ -161,7 +161,7 @@ fn finish(
         None
     });
     let header = ModelHeader {
-        calibration: Some(calibration),
+        calibration: Some(calibration.clone()),
         normalization: None,
         config: config.clone(),
         shapes: features.shapes().to_vec(),
@@ -171,7 +171,7 @@ fn finish(
     };
     model_file::save(&run.model(), model, &header, weights.as_ref())?;
     let drawing = Instant::now();
-    let collected = picture(config, model, features, data, truth, run, observer)?;
+    let collected = picture(config, model, &calibration, features, data, truth, run, observer)?;
     let s = &mut progress.seconds;
     s.report = collected.as_ref().map_or(0.0, |c| c.seconds);
     s.maps += drawing.elapsed().as_secs_f64() - s.report;
@@ -288,6 +288,7 @@ fn warn_of_report(observer: &dyn Observer, error: &ExperimentError) {
 fn picture<'a>(
     config: &Config,
     model: &Model,
+    calibration: &'a Calibration,
     features: &'a Features,
     data: &'a Data,
     truth: &'a Truth,
@@ -298,14 +299,14 @@ fn picture<'a>(
     observer.event(Event::Begin { what: "scores and heat maps", total, unit: "images" });
     let mut pictures = HeatMaps::new(config.maps.per_class, run.maps(), features, data, truth);
     let mut scores = ImageScores::new();
-    let collector = || Collector::new(&config.report, features, data, truth);
+    let collector = || Collector::new(&config.report, features, data, truth, calibration);
     let mut collected = config.report.enabled.then(collector);
     let mut done = 0;
     class_maps(config, model, features, |of| {
         let class = &model.classes[of.class];
         scores.add(&of, features, class);
         pictures.draw(&of, class)?;
-        if let Some(Err(error)) = collected.as_mut().map(|c| c.add(&of, class, None)) {
+        if let Some(Err(error)) = collected.as_mut().map(|c| c.add(&of, class)) {
             warn_of_report(observer, &error);
             collected = None;
         }

@@ -208,7 +208,40 @@ fn settings_that_do_not_fit_the_file() {
     // What the file says may be said again.
     let place = tempfile::tempdir().unwrap();
     let mut asked = request(Path::new(FILE), &place.path().join("run"));
-    asked.set.extend(["flow.blocks=2", "prior.kind=hierarchical"].map(String::from));
+    let said = ["flow.blocks=2", "prior.kind=hierarchical", "flow.kind=coupling"];
+    asked.set.extend(said.map(String::from));
+    import(&asked, &Silent).unwrap();
+}
+
+#[test]
+fn a_flow_that_the_authors_code_has_not() {
+    let kind = |error: ExperimentError| match error {
+        ExperimentError::Setting { key, value, reason } => (key, value, reason),
+        other => panic!("{other}"),
+    };
+    for (setting, key, value, way_out) in [
+        ("flow.kind=glow", "flow.kind", "glow", "--set flow.kind=coupling"),
+        ("flow.kind=fastflow", "flow.kind", "fastflow", "--set flow.kind=coupling"),
+        ("flow.permutation=lu", "flow.permutation", "lu", "--set flow.permutation=soft"),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let mut asked = request(Path::new(FILE), &place.path().join("run"));
+        asked.set.push(setting.into());
+        let (found, of, reason) = kind(import(&asked, &Silent).unwrap_err());
+        assert_eq!((found, of.as_str()), (key, value), "{reason}");
+        assert!(reason.contains(way_out) && reason.contains("published.pt"), "{reason}");
+        assert!(!place.path().join("run").exists(), "a folder was left behind");
+    }
+    // Where the experiment sets it and not the command line.
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("mine.toml");
+    let pieces = "extends = [\"backbone/scattering\", \"flow/glow\", \"prior/hierarchical\"]";
+    std::fs::write(&file, format!("{pieces}\n[data]\nset = \"synthetic\"\n")).unwrap();
+    let mut asked = request(Path::new(FILE), &place.path().join("run"));
+    asked.experiment = file.display().to_string();
+    let (found, _, reason) = kind(import(&asked, &Silent).unwrap_err());
+    assert!(found == "flow.kind" && reason.contains("mine.toml"), "{reason}");
+    asked.set.push("flow.kind=coupling".into());
     import(&asked, &Silent).unwrap();
 }
 

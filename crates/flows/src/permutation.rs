@@ -56,6 +56,21 @@ impl Permutation {
         })
     }
 
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().position(|p| *p == self).map_or("", |i| PERMUTATIONS[i])
+    }
+
+    /// What a flow of this crate has where its settings leave it open; `None` of another flow.
+    pub fn usual(flow: &str) -> Option<Self> {
+        Some(match flow {
+            "coupling" => Self::Soft,
+            "glow" | "spline" => Self::Lu,
+            "nice" | "realnvp" | "fastflow" => Self::Hard,
+            _ => return None,
+        })
+    }
+
     /// One over vectors of `dim` entries at its start; `reflections` counts for
     /// [`Permutation::Householder`] alone.
     ///

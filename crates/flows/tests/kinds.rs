@@ -343,6 +343,27 @@ fn kinds_are_found_by_name_and_wrong_settings_are_named() {
 }
 
 #[test]
+fn what_settings_leave_open_is_the_usual_permutation() {
+    let parameters = |kind: &str, permutation| -> Vec<(String, Vec<f64>)> {
+        let c = case(kind, permutation, 6, false, (1, 2), DType::F64);
+        let mut all: Vec<_> =
+            c.parameters.state().into_iter().map(|(name, t)| (name, values(&t))).collect();
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    };
+    for kind in OWN {
+        let open = parameters(kind, None);
+        let usual = Permutation::usual(kind).unwrap();
+        for name in PERMUTATIONS {
+            assert_eq!(Permutation::named(name).unwrap().name(), name);
+            let same = parameters(kind, Some(name)) == open;
+            assert_eq!(same, name == usual.name(), "{kind} with {name}");
+        }
+    }
+    assert_eq!(Permutation::usual("of another crate"), None);
+}
+
+#[test]
 fn what_takes_no_condition_says_so() {
     for kind in OWN {
         let c = case(kind, None, 4, false, (1, 2), DType::F32);

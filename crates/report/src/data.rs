@@ -30,6 +30,9 @@ pub struct Report {
     pub training: Training,
     /// Log-likelihoods of feature vectors, a level each.
     pub likelihoods: Vec<LevelLikelihoods>,
+    /// Scores of the calibrated model, a class each; empty of a run that is not calibrated.
+    #[serde(default)]
+    pub image_scores: Vec<ImageScores>,
     /// Curves by class.
     pub curves: Vec<ClassCurves>,
     /// The latent space, a level each.
@@ -140,6 +143,19 @@ pub struct Histogram {
     pub anomalous: Vec<u64>,
 }
 
+/// How test images of one class lie to its calibrated threshold.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ImageScores {
+    /// The largest values of the images' maps, in bins between 0 and 1.
+    pub counts: Histogram,
+    /// An image above it is called anomalous.
+    pub threshold: Threshold,
+    /// Share of the normal images above it; `None` of none.
+    pub false_alarms: Option<f64>,
+    /// Share of the anomalous images above it; `None` of none.
+    pub found: Option<f64>,
+}
+
 /// The curves of one class; a curve is empty where it is undefined.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassCurves {
@@ -202,8 +218,12 @@ pub struct GalleryClass {
 pub struct Threshold {
     /// A pixel at or above it is called anomalous.
     pub value: f64,
-    /// How it was chosen, such as `calibrated`.
+    /// How it was chosen, in words.
     pub origin: String,
+    /// Whether normal images that were held out from training chose it, so that values are those of
+    /// the deployed model; else test labels did, and values are those of the score rule.
+    #[serde(default)]
+    pub calibrated: bool,
 }
 
 /// Why an image is in the gallery.

@@ -3,7 +3,8 @@
 use crate::data::Report;
 use crate::html::escape;
 use crate::sections::{
-    curves, gallery, headline, latents, likelihoods, section, settings, table, training,
+    curves, gallery, headline, image_scores, latents, likelihoods, section, settings, table,
+    training,
 };
 
 const STYLE: &str = include_str!("style.css");
@@ -16,6 +17,7 @@ pub fn page(report: &Report) -> String {
         headline::headline(report),
         section("classes", "By class", lead, &table::by_class(report)),
         likelihoods::likelihoods(report),
+        image_scores::image_scores(report),
         curves::curves(report),
         gallery::gallery(report),
         latents::latents(report),

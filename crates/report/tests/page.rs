@@ -3,8 +3,8 @@
 use hgad_report::*;
 
 const HOSTILE: &str = "a<script>alert(1)</script>\"'&";
-const SECTIONS: [&str; 7] =
-    ["classes", "likelihoods", "curves", "gallery", "latents", "training", "settings"];
+const SECTIONS: [&str; 8] =
+    ["classes", "likelihoods", "scores", "curves", "gallery", "latents", "training", "settings"];
 
 /// A report with something in every part, all its texts `text`.
 fn report(text: &str) -> Report {
@@ -65,11 +65,17 @@ fn report(text: &str) -> Report {
         },
         training: Training { passes: vec![pass(1), pass(2)], second_stage: Some(2) },
         likelihoods: vec![level(text), level("8 × 8")],
+        image_scores: vec![ImageScores {
+            counts: histogram.clone(),
+            threshold: calibrated(text),
+            false_alarms: Some(0.125),
+            found: None,
+        }],
         curves: vec![ClassCurves { class: t(), image: pair(), pixel: pair() }],
         latents: vec![LatentLevel { level: t(), classes: vec![latent], ..Default::default() }],
         gallery: vec![GalleryClass {
             class: t(),
-            threshold: Some(Threshold { value: 0.5, origin: t() }),
+            threshold: Some(calibrated(text)),
             images: vec![image],
         }],
         map_size: 2,
@@ -77,6 +83,10 @@ fn report(text: &str) -> Report {
         versions: vec![(t(), t())],
         seconds: vec![("total".into(), 3.0)],
     }
+}
+
+fn calibrated(text: &str) -> Threshold {
+    Threshold { value: 0.5, origin: text.into(), calibrated: true }
 }
 
 /// What stands in tags, and the text between them, styles and scripts left out.
@@ -141,9 +151,38 @@ fn a_page_has_all_parts_and_needs_nothing_else() {
     {
         assert!(html.contains(part), "{part}");
     }
+    for part in ["false alarms 12.5 %", "<g class=\"mark limit\">", "The threshold is plain"] {
+        assert!(html.contains(part), "{part}");
+    }
     assert!(html.contains("prefers-color-scheme: dark"));
     // An address is a picture once, whatever the number of panels that show it.
     assert_eq!(html.matches("data:image/jpeg").count(), 2);
+}
+
+#[test]
+fn a_gallery_says_which_threshold_it_is() {
+    let mut r = report("plain");
+    let says = |r: &Report, words: [bool; 3]| {
+        let html = page(r);
+        let all = ["is the calibrated one", "no calibrated threshold", "elsewhere the score rule"];
+        assert_eq!(all.map(|w| html.contains(w)), words);
+    };
+    says(&r, [true, false, false]);
+    let mut other = r.gallery[0].clone();
+    other.threshold = Some(Threshold { calibrated: false, ..calibrated("best") });
+    r.gallery.push(other);
+    says(&r, [false, false, true]);
+    r.gallery.remove(0);
+    r.image_scores.clear();
+    says(&r, [false, true, false]);
+    assert!(!page(&r).contains("<section id=\"scores\""), "there is no threshold to show");
+    r.gallery[0].threshold = None;
+    says(&r, [false; 3]);
+    // A report of an earlier version knows nothing of it.
+    let mut old = serde_json::to_value(report("plain")).unwrap();
+    old.as_object_mut().unwrap().remove("image_scores");
+    old["gallery"][0]["threshold"].as_object_mut().unwrap().remove("calibrated");
+    says(&serde_json::from_value(old).unwrap(), [false, true, false]);
 }
 
 #[test]
@@ -181,7 +220,7 @@ fn json_of_picture() -> String {
 fn an_empty_report_has_only_what_there_is() {
     let html = page(&Report::default());
     is_well_formed(&html);
-    for id in ["likelihoods", "curves", "gallery", "latents"] {
+    for id in ["likelihoods", "scores", "curves", "gallery", "latents"] {
         assert!(!html.contains(&format!("id=\"{id}\"")), "{id}");
     }
     assert!(html.contains("taken over from another run"));

@@ -68,9 +68,9 @@ impl ClassCalibration {
             .map(|i| match evidence {
                 Evidence::Standardized => {
                     let own: Vec<LevelScores> = levels.iter().map(|l| l.image(i)).collect();
-                    Ok(image_score(&standardized(&own, &normal, config)?))
+                    Ok(image_score(&standardized(&own, &normal, config)?, config.top))
                 }
-                _ => Ok(image_score(&map(evidence, &constants, &terms, i, config))),
+                _ => Ok(image_score(&map(evidence, &constants, &terms, i, config), config.top)),
             })
             .collect::<Result<_, ScoreError>>()?;
         Ok(Self {
@@ -148,7 +148,7 @@ fn constants(images: usize, levels: &[TermLevel], config: &MapConfig) -> TermCon
         .into_par_iter()
         .map(|i| {
             let own: Vec<TermLevel> = levels.iter().map(|l| l.image(i)).collect();
-            image_score(&normality(&own, &tops, config.size))
+            image_score(&normality(&own, &tops, config.size), 0.0)
         })
         .reduce(|| f32::NEG_INFINITY, f32::max);
     TermConstants { tops, best }

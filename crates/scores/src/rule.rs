@@ -44,12 +44,15 @@ pub struct MapConfig {
     pub size: usize,
     /// Standard deviation of the Gaussian filter, pixels; 0 for none.
     pub sigma: f64,
+    /// Share of a map's values, the largest, whose mean is the image score; 0 for the largest alone.
+    #[serde(default)]
+    pub top: f64,
 }
 
 impl Default for MapConfig {
-    /// The paper's: 256 pixels, sigma 4.
+    /// The paper's: 256 pixels, sigma 4, the largest value.
     fn default() -> Self {
-        Self { size: 256, sigma: 4.0 }
+        Self { size: 256, sigma: 4.0, top: 0.0 }
     }
 }
 

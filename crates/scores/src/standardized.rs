@@ -80,7 +80,7 @@ impl Normal {
         let mut normal = Self { moments: moments.collect(), peak: 0.0, spread: 1.0 };
         let mut peaks: Vec<f32> = (0..images)
             .into_par_iter()
-            .map(|i| image_score(&normal.distances(level.image(i), config)))
+            .map(|i| image_score(&normal.distances(level.image(i), config), config.top))
             .collect();
         peaks.sort_unstable_by(f32::total_cmp);
         let mean = peaks.iter().sum::<f32>() / images as f32;
@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     const SIDE: usize = 8;
-    const CONFIG: MapConfig = MapConfig { size: SIDE, sigma: 0.0 };
+    const CONFIG: MapConfig = MapConfig { size: SIDE, sigma: 0.0, top: 0.0 };
 
     /// Images whose inner values alternate around `mean`, and whose edges lie `lower` below.
     fn level(images: usize, mean: f32, deviation: f32, lower: f32) -> LevelScores {

@@ -7,11 +7,12 @@
 //!
 //! Invariants: nothing a client sends is decoded before its size is known to be within [`Limits`];
 //! the async threads never compute; a request that was admitted gets an answer, also while the
-//! server shuts down.
+//! server shuts down; no connection is held for longer than its limits by a client that says nothing.
 
 mod answer;
 mod auth;
 mod batcher;
+mod connections;
 mod deadline;
 mod metrics;
 mod model;

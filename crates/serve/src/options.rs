@@ -36,10 +36,12 @@ pub struct Limits {
     pub requests: usize,
     /// Time a request may take, from its head to its answer.
     pub time: Duration,
+    /// Time in which a connection must have sent the whole head of its next request.
+    pub head: Duration,
 }
 
 impl Default for Limits {
-    /// 32 MiB, 64 megapixels, 16 images, 32 requests, 30 seconds.
+    /// 32 MiB, 64 megapixels, 16 images, 32 requests, 30 seconds, 10 for a head.
     fn default() -> Self {
         Self {
             body: 32 << 20,
@@ -47,6 +49,7 @@ impl Default for Limits {
             images: 16,
             requests: 32,
             time: Duration::from_secs(30),
+            head: Duration::from_secs(10),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From a model to a server that runs until it is told to stop.
 
+use crate::connections::answer;
 use crate::options::ServeOptions;
 use crate::routes::router;
 use crate::state::App;
@@ -53,7 +54,7 @@ pub fn serve(
         let told = stop_signal().map_err(ServeError::Run)?;
         // Past what a request may take, only connections that never sent one whole are left.
         let drain = app.options.limits.time + DRAIN;
-        let server = axum::serve(listener, router(app.clone()));
+        let (routes, head) = (router(app.clone()), app.options.limits.head);
         ready(local);
         let (stopping, stopped) = tokio::sync::oneshot::channel();
         let until = async move {
@@ -74,9 +75,10 @@ pub fn serve(
             }
         };
         tokio::select! {
-            ended = server.with_graceful_shutdown(until) => ended.map_err(ServeError::Run),
-            () = enough => Ok(()),
+            () = answer(listener, routes, head, until) => {}
+            () = enough => {}
         }
+        Ok(())
     })
 }
 

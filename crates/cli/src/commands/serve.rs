@@ -48,6 +48,9 @@ pub struct ServeArguments {
     /// The most seconds a request may take.
     #[arg(long, value_name = "SECONDS", default_value_t = 30.0)]
     max_seconds: f64,
+    /// The most seconds a connection may take to send the head of its next request; then it is closed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10.0)]
+    max_head_seconds: f64,
 }
 
 /// Serves a model until it is told to stop.
@@ -58,10 +61,8 @@ pub fn run(a: ServeArguments, terminal: &Terminal) -> Outcome {
             body: (a.max_body as usize) << 20,
             pixels: a.max_pixels as u64 * 1_000_000,
             requests: a.max_requests as usize,
-            time: Duration::try_from_secs_f64(a.max_seconds).map_err(|e| {
-                let (key, value) = ("--max-seconds", a.max_seconds.to_string());
-                ExperimentError::Setting { key, value, reason: e.to_string() }
-            })?,
+            time: seconds("--max-seconds", a.max_seconds)?,
+            head: seconds("--max-head-seconds", a.max_head_seconds)?,
             ..Limits::default()
         },
         batch: Batch(a.batch as usize),
@@ -89,6 +90,16 @@ pub fn run(a: ServeArguments, terminal: &Terminal) -> Outcome {
     })?;
     terminal.event(Event::Note("stopped; all that was taken is answered"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// A time above 0, so that something can be asked at all.
+fn seconds(key: &'static str, seconds: f64) -> Result<Duration, ExperimentError> {
+    let wrong =
+        |reason: String| ExperimentError::Setting { key, value: seconds.to_string(), reason };
+    if seconds == 0.0 {
+        return Err(wrong("expected more than 0 seconds".into()));
+    }
+    Duration::try_from_secs_f64(seconds).map_err(|e| wrong(e.to_string()))
 }
 
 fn token(a: &ServeArguments) -> Result<Option<String>, ExperimentError> {

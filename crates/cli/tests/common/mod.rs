@@ -1,6 +1,9 @@
 //! Runs the program in a folder of its own.
 #![allow(dead_code)]
 
+pub mod browser;
+pub mod service;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use hgad_datasets::Protocol;
+use hgad_flows::Permutation;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -96,6 +97,12 @@ fn flat(config: &Config) -> BTreeMap<String, Value> {
         let single = config.prior.kind == "single";
         config.score.rule = if single { "likelihood" } else { "product" }.into();
     }
+    // What an empty permutation stands for.
+    if config.flow.permutation.is_empty()
+        && let Some(usual) = Permutation::usual(&config.flow.kind)
+    {
+        config.flow.permutation = usual.name().into();
+    }
     let mut out = BTreeMap::new();
     let mut open = vec![(String::new(), serde_json::to_value(&config).unwrap_or_default())];
     while let Some((name, value)) = open.pop() {
@@ -151,5 +158,26 @@ mod tests {
             ("flow.blocks", false, true)
         );
         assert_eq!(differences(None, &[&a]), []);
+    }
+
+    #[test]
+    fn a_permutation_that_is_named_is_the_one_that_is_meant() {
+        let set = |s: &[&str]| {
+            compose("hgad-mvtec", &s.iter().map(|s| s.to_string()).collect::<Vec<_>>()).unwrap()
+        };
+        let protocol = Descriptor::by_name("mvtec").unwrap().protocol.unwrap();
+        let soft = set(&["flow.permutation=soft"]);
+        assert_eq!(differences(Some(&published(&soft, &protocol)), &[&soft]), []);
+        let keys = |a: &[&str], b: &[&str]| -> Vec<String> {
+            differences(None, &[&set(a), &set(b)]).into_iter().map(|d| d.key).collect()
+        };
+        assert_eq!(keys(&[], &["flow.permutation=hard"]), ["flow.permutation"]);
+        for (kind, usual) in [("glow", "lu"), ("spline", "lu"), ("nice", "hard")] {
+            let kind = format!("flow.kind={kind}");
+            let named = format!("flow.permutation={usual}");
+            assert!(keys(&[&kind], &[&kind, &named]).is_empty(), "{kind} {named}");
+            let both = ["flow.kind", "flow.permutation"];
+            assert_eq!(keys(&[], &[&kind]), both, "{kind} mixes in another way than coupling");
+        }
     }
 }

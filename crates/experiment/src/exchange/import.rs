@@ -60,6 +60,7 @@ pub fn import(
     let mut checkpoint = Checkpoint::open(&request.file)?;
     let sizes = checkpoint.sizes;
     let config = configuration(request, &sizes)?;
+    is_theirs(request, &config)?;
     let (backbone, shapes) = features::open_backbone(&config)?;
     fits(request, &sizes, &config, &shapes)?;
     let (classes, order) = classes(request, &sizes, &config, observer)?;
@@ -137,6 +138,29 @@ fn configuration(request: &ImportRequest, sizes: &Sizes) -> Result<Config, Exper
     // A name of its own: these runs are not the experiment's to go on with.
     over.insert("name".into(), Value::String(format!("{}-imported", config.name)));
     compose_with(&request.experiment, &request.set, over)
+}
+
+/// Whether the flow is the one that the authors' code has: coupling blocks with fixed rotations.
+fn is_theirs(request: &ImportRequest, config: &Config) -> Result<(), ExperimentError> {
+    let (kind, permutation) = (&config.flow.kind, config.flow.permutation.as_str());
+    let wrong = |key: &'static str, value: &str, has: &str, usual: &str| {
+        let (file, experiment) = (request.file.display(), &request.experiment);
+        Err(ExperimentError::Setting {
+            key,
+            value: value.into(),
+            reason: format!(
+                "{file} is of the authors' code, which has {has}; leave {key} out of --set, or where the experiment {experiment} sets it import with --set {key}={usual}"
+            ),
+        })
+    };
+    if kind != "coupling" {
+        return wrong("flow.kind", kind, "no flow but coupling", "coupling");
+    }
+    if !["", "soft", "hard"].contains(&permutation) {
+        let has = "fixed permutations alone";
+        return wrong("flow.permutation", permutation, has, "soft");
+    }
+    Ok(())
 }
 
 /// Whether the flows of the file take the maps of the configured backbone.

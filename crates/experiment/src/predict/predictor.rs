@@ -247,7 +247,7 @@ impl Predictor {
         let threshold = self.thresholds[class];
         let calibrated = &self.calibration.classes[class];
         let name = self.classes()[class].clone();
-        let value = image_score(&raw) as f64;
+        let value = image_score(&raw, self.calibration.map.top) as f64;
         let map = scaled(raw, threshold.value);
         let map_size = self.calibration.map.size;
         let square = self.transform.region(image.width, image.height)?;

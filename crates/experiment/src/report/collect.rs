@@ -1,14 +1,15 @@
 //! Collects what a report shows while the test images are scored.
 
+use super::deployed_maps::{deployed_maps, image_scores, threshold};
 use super::{gallery, likelihoods::Likelihoods, short};
+use crate::calibration::Calibration;
 use crate::config::ReportConfig;
 use crate::data::Data;
 use crate::error::ExperimentError;
 use crate::evaluate::{ClassMaps, Truth, pixel_masks};
 use crate::features::Features;
 use hgad_metrics::{Curves, curves};
-use hgad_report::{ClassCurves, CurvePair, GalleryClass, LevelLikelihoods, Threshold};
-use hgad_scores::image_score;
+use hgad_report::{ClassCurves, CurvePair, GalleryClass, ImageScores, LevelLikelihoods, Threshold};
 use std::time::Instant;
 
 /// Vertices of a curve.
@@ -26,8 +27,11 @@ pub struct Collector<'a> {
     features: &'a Features,
     data: &'a Data,
     truth: &'a Truth,
+    calibration: &'a Calibration,
     pictures: usize,
     likelihoods: Likelihoods,
+    /// So far, of calibrated classes.
+    pub image_scores: Vec<ImageScores>,
     /// So far.
     pub curves: Vec<ClassCurves>,
     /// So far.
@@ -43,46 +47,50 @@ impl<'a> Collector<'a> {
         features: &'a Features,
         data: &'a Data,
         truth: &'a Truth,
+        calibration: &'a Calibration,
     ) -> Self {
         let most = PICTURES / data.dataset.classes().len().max(1);
         Self {
             features,
             data,
             truth,
+            calibration,
             pictures: config.gallery.min(most.max(2)),
             likelihoods: Likelihoods::default(),
+            image_scores: Vec::new(),
             curves: Vec::new(),
             gallery: Vec::new(),
             seconds: 0.0,
         }
     }
 
-    /// The images of one class. Where the model has a threshold of its own for the class's maps,
-    /// contours are drawn at it; else at that of the best pixel F1, which test labels choose.
+    /// The images of one class. Where normal images of it were held out, the gallery has the deployed
+    /// model's maps with contours at the calibrated threshold; else those of the score rule, at the
+    /// threshold of the best pixel F1, which test labels choose.
     ///
     /// # Errors
     /// An image that can no longer be read.
-    pub fn add(
-        &mut self,
-        of: &ClassMaps,
-        class: &str,
-        calibrated: Option<f64>,
-    ) -> Result<(), ExperimentError> {
+    pub fn add(&mut self, of: &ClassMaps, class: &str) -> Result<(), ExperimentError> {
         let started = Instant::now();
         self.likelihoods.add(of, self.truth, class);
-        let scores: Vec<f32> = (0..of.samples.len()).map(|i| image_score(of.map(i))).collect();
+        let scores: Vec<f32> = (0..of.samples.len()).map(|i| of.image_score(i)).collect();
         let labels: Vec<bool> =
             of.samples.iter().map(|s| self.features.test[*s].is_anomalous()).collect();
         // A class without normal or anomalous images has no curve; its table says why.
         let image = curves(&scores, &labels, VERTICES).ok();
         let pixel = curves(&of.maps, &pixel_masks(of, self.truth), VERTICES).ok();
-        let threshold = match calibrated {
-            Some(value) => Some(Threshold { value, origin: "calibrated".into() }),
+        let deployed = deployed_maps(of, self.calibration)?;
+        let threshold = match &deployed {
+            Some(_) => Some(threshold(self.calibration, of.class)),
             None => pixel.as_ref().map(|c| Threshold {
                 value: f64::from(c.best.threshold),
                 origin: "that of the best pixel F1, chosen with test labels".into(),
+                calibrated: false,
             }),
         };
+        if let Some((deployed, threshold)) = deployed.as_ref().zip(threshold.as_ref()) {
+            self.image_scores.push(image_scores(deployed, self.features, class, threshold));
+        }
         self.curves.push(ClassCurves {
             class: class.into(),
             image: image.map(pair).unwrap_or_default(),
@@ -90,7 +98,7 @@ impl<'a> Collector<'a> {
         });
         if self.pictures > 0 {
             let (features, data, truth) = (self.features, self.data, self.truth);
-            let count = self.pictures;
+            let (of, count) = (deployed.as_ref().unwrap_or(of), self.pictures);
             self.gallery
                 .push(gallery::of_class(of, features, data, truth, class, count, threshold)?);
         }

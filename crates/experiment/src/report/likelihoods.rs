@@ -120,6 +120,7 @@ mod tests {
             class: 0,
             samples: &[0, 1],
             size: 2,
+            scores: vec![0.0; 2],
             maps: vec![0.0; 8],
             taken_for: vec![0; 2],
             levels,

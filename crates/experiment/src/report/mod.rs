@@ -3,6 +3,7 @@
 
 mod assemble;
 mod collect;
+mod deployed_maps;
 mod gallery;
 mod latents;
 mod likelihoods;

@@ -31,6 +31,7 @@ pub fn write(
     let config = &results.settings;
     let mut report = assemble::assemble(results, &metrics_log::read(metrics)?);
     report.likelihoods = collected.likelihoods();
+    report.image_scores = collected.image_scores;
     report.curves = collected.curves;
     report.gallery = collected.gallery;
     let count = config.report.vectors;

@@ -2,10 +2,23 @@
 
 use super::{Axis, Frame};
 use crate::data::Histogram;
-use crate::html::{coordinate, tick};
+use crate::html::{coordinate, escape, tick};
 
-/// Shares of normal and of anomalous vectors in each bin between `low` and `high`.
-pub fn histogram(h: &Histogram, low: f64, high: f64) -> String {
+/// What a histogram is of.
+pub struct Values<'a> {
+    /// Its title for a reader who does not see it, before the class.
+    pub title: &'a str,
+    /// What the axis shows, with the unit.
+    pub axis: &'a str,
+    /// The left end of the first bin and the right end of the last.
+    pub range: [f64; 2],
+    /// A value to mark, and its name.
+    pub mark: Option<(f64, &'a str)>,
+}
+
+/// Shares of the normal and of the anomalous in each bin.
+pub fn histogram(h: &Histogram, of: &Values) -> String {
+    let [low, high] = of.range;
     let (normal, anomalous) = (shares(&h.normal), shares(&h.anomalous));
     let most = normal.iter().chain(&anomalous).copied().fold(0.0, f64::max);
     let frame = Frame {
@@ -13,7 +26,7 @@ pub fn histogram(h: &Histogram, low: f64, high: f64) -> String {
         height: 170.0,
         left: 42.0,
         bottom: 38.0,
-        x: Axis { low, high, label: "log-likelihood, nats per dimension".into(), ticks: 5 },
+        x: Axis { low, high, label: of.axis.into(), ticks: 5 },
         y: Axis {
             low: 0.0,
             high: if most > 0.0 { most * 1.06 } else { 1.0 },
@@ -45,7 +58,21 @@ pub fn histogram(h: &Histogram, low: f64, high: f64) -> String {
             of(&anomalous)
         );
     }
-    let title = format!("Log-likelihoods of {}, normal and anomalous vectors", h.class);
+    if let Some((value, name)) = of.mark {
+        let (x, top) = (frame.x(value), frame.top());
+        // To the side where there is more room.
+        let (end, shift) = if value - low > high - value { ("end", -5.0) } else { ("", 5.0) };
+        content += &format!(
+            "<g class=\"mark limit\"><path d=\"M{x},{top}V{bottom}\"/><text class=\"{end}\" x=\"{at}\" y=\"{y}\">{name}</text></g>",
+            x = coordinate(x),
+            top = coordinate(top),
+            bottom = coordinate(top + frame.inner_height()),
+            at = coordinate(x + shift),
+            y = coordinate(top + 9.0),
+            name = escape(name)
+        );
+    }
+    let title = format!("{} of {}, normal and anomalous", of.title, h.class);
     frame.draw(&title, &content)
 }
 
@@ -83,13 +110,19 @@ mod tests {
     #[test]
     fn bars_of_known_heights() {
         let h = Histogram { class: "a<b".into(), normal: vec![1, 3], anomalous: vec![0, 0] };
-        let svg = histogram(&h, -2.0, 0.0);
+        let of = Values { title: "Sizes", axis: "size", range: [-2.0, 0.0], mark: None };
+        let svg = histogram(&h, &of);
         // The taller is 1 / 1.06 of the height of 122 above 132.
         let (one, three) = (132.0 - 122.0 / 3.18, 132.0 - 122.0 / 1.06);
         let d = format!("M42,132V{one:.1}H185V{three:.1}H328V132Z");
         assert!(svg.contains(&d), "{d} in {svg}");
         assert!(svg.contains("75.0 % of normal, 0.0 % of anomalous"), "{svg}");
-        assert!(svg.contains("of a&lt;b,") && !svg.contains("area anomalous"), "{svg}");
+        assert!(svg.contains("Sizes of a&lt;b,") && !svg.contains("area anomalous"), "{svg}");
+        assert!(svg.contains(">size</text>") && !svg.contains("limit"), "{svg}");
+        // A quarter of the 286 units from 42 on; its name stands to the right of it.
+        let svg = histogram(&h, &Values { mark: Some((-1.5, "x<y")), ..of });
+        let mark = "<path d=\"M113.5,10V132\"/><text class=\"\" x=\"118.5\" y=\"19\">x&lt;y</text>";
+        assert!(svg.contains(mark), "{svg}");
         assert_eq!(median(&[0, 1, 3, 0], 0.0, 4.0), Some(2.5));
         assert_eq!(median(&[], 0.0, 4.0), None);
     }

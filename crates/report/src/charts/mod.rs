@@ -8,7 +8,7 @@ mod roc;
 mod scatter;
 
 pub use frame::{Axis, Frame};
-pub use histogram::{histogram, median};
+pub use histogram::{Values, histogram, median};
 pub use line::{LineChart, Series, line};
 pub use roc::{CurveKind, curve};
 pub use scatter::scatter;

@@ -13,10 +13,35 @@ pub fn gallery(report: &Report) -> String {
     for class in report.gallery.iter().filter(|c| !c.images.is_empty()) {
         content += &of_class(class);
     }
-    let lead = "Each strip: the image, its mask, the anomaly map (the scale of colours is the \
-                class's), and the contour of the map at the threshold. Fits are the F1 of the \
-                contour's pixels against the mask's.";
-    section("gallery", "Gallery", lead, &(key().to_string() + &content))
+    let lead = format!(
+        "Each strip: the image, its mask, the anomaly map (the scale of colours is the class's), and \
+         the contour of the map at the threshold. {} Fits are the F1 of the contour's pixels against \
+         the mask's.",
+        whose(report)
+    );
+    section("gallery", "Gallery", &lead, &(key().to_string() + &content))
+}
+
+/// Whose maps they are, and what the threshold is.
+fn whose(report: &Report) -> &'static str {
+    let mut calibrated =
+        report.gallery.iter().filter_map(|c| c.threshold.as_ref()).map(|t| t.calibrated);
+    let first = calibrated.next();
+    match (first, calibrated.all(|c| Some(c) == first)) {
+        (Some(true), true) => {
+            "Maps are the deployed model's, and the threshold is the calibrated one: what is outlined \
+             is what <code>hgad predict</code> and <code>hgad serve</code> report."
+        }
+        (Some(false), true) => {
+            "The run has no calibrated threshold: maps are the score rule's, and the threshold is the \
+             one of the best pixel F1, chosen with test labels, so contours flatter."
+        }
+        (None, _) => "There is no threshold.",
+        _ => {
+            "Where the threshold is calibrated, maps are the deployed model's; elsewhere the score \
+             rule's, at the threshold of the best pixel F1, chosen with test labels."
+        }
+    }
 }
 
 /// What lines in the pictures mean.

@@ -1,7 +1,7 @@
 //! Log-likelihoods of normal and anomalous vectors by class (the paper's figure 5).
 
 use super::{figure, section};
-use crate::charts::{histogram, median};
+use crate::charts::{Values, histogram, median};
 use crate::data::{LevelLikelihoods, Report};
 use crate::html::tabs;
 
@@ -21,10 +21,13 @@ pub fn likelihoods(report: &Report) -> String {
                             .filter(|_| h.anomalous.iter().any(|c| *c > 0)),
                     )
                     .map_or(String::new(), |(n, a)| format!(" · medians {:.2} apart", n - a));
-                figure(
-                    &format!("{}{}", h.class, apart.replace('-', "−")),
-                    &histogram(h, l.low, l.high),
-                )
+                let of = Values {
+                    title: "Log-likelihoods of vectors",
+                    axis: "log-likelihood, nats per dimension",
+                    range: [l.low, l.high],
+                    mark: None,
+                };
+                figure(&format!("{}{}", h.class, apart.replace('-', "−")), &histogram(h, &of))
             })
             .collect();
         (format!("level {}", l.level), format!("<div class=\"grid3\">{charts}</div>"))

@@ -4,6 +4,7 @@
 pub mod curves;
 pub mod gallery;
 pub mod headline;
+pub mod image_scores;
 pub mod latents;
 pub mod likelihoods;
 pub mod settings;
