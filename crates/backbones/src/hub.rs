@@ -24,6 +24,30 @@ pub(crate) fn fetch(
     })
 }
 
+/// The folder of the hub's cache; `None` in a build without the hub.
+#[cfg(feature = "hub")]
+pub fn hub_cache() -> Option<PathBuf> {
+    Some(hf_hub::Cache::from_env().path().clone())
+}
+
+/// The folder of the hub's cache; `None` in a build without the hub.
+#[cfg(not(feature = "hub"))]
+pub fn hub_cache() -> Option<PathBuf> {
+    None
+}
+
+/// The weights of `repository` in that cache, where they are there.
+#[cfg(feature = "hub")]
+pub(crate) fn cached(repository: &str) -> Option<PathBuf> {
+    hf_hub::Cache::from_env().repo(hf_hub::Repo::model(repository.into())).get(FILE)
+}
+
+/// The weights of `repository` in that cache, where they are there.
+#[cfg(not(feature = "hub"))]
+pub(crate) fn cached(_: &str) -> Option<PathBuf> {
+    None
+}
+
 #[cfg(not(feature = "hub"))]
 fn get(_: &str, _: bool) -> Result<PathBuf, String> {
     Err("this program was built without the feature `hub`".into())
@@ -31,8 +55,8 @@ fn get(_: &str, _: bool) -> Result<PathBuf, String> {
 
 #[cfg(feature = "hub")]
 fn get(repository: &str, download: bool) -> Result<PathBuf, String> {
-    use hf_hub::{Cache, Repo, api::sync::ApiBuilder};
-    if let Some(path) = Cache::from_env().repo(Repo::model(repository.into())).get(FILE) {
+    use hf_hub::api::sync::ApiBuilder;
+    if let Some(path) = cached(repository) {
         return Ok(path);
     }
     if !download {

@@ -16,6 +16,7 @@ mod hub;
 mod kept;
 mod mobilenet;
 mod morlet;
+mod patches;
 mod plane;
 mod position_embedding;
 mod pyramid;
@@ -28,10 +29,13 @@ mod weights;
 
 pub use backbone::{Backbone, Level, Normalization};
 pub use error::{BackboneError, WeightMismatch};
+pub use hub::hub_cache;
 pub use kept::KeptWeights;
+pub use patches::Patches;
 pub use pyramid::{extract_pyramid, map_sizes};
 pub use registry::{
-    BackboneSpec, Constructor, build, build_from, build_with, keep_weights, known, register,
+    BackboneSpec, Constructor, build, build_from, build_with, cached_weights, keep_weights, known,
+    register,
 };
 pub use scattering::Scattering;
 pub use weights::{WeightSource, WeightsFile};

@@ -1,13 +1,13 @@
 //! The image pyramid: one backbone on an image at several sizes.
 
 use crate::backbone::check_images;
-use crate::{Backbone, BackboneError};
+use crate::{Backbone, BackboneError, Patches};
 use candle_core::Tensor;
 use hgad_kernels::resize_bilinear;
 
 /// Maps of `images` (B, S, S, 3) at full size, half, a quarter, ... for `levels` sizes, each size
 /// resized (bilinear, aligned corners) from the full one; maps of one size come together, in the
-/// order of [`Backbone::levels`]. Section 1 of HGAD's method.
+/// order of [`Backbone::levels`], or joined as `patches` has it. Section 1 of HGAD's method.
 ///
 /// # Errors
 /// Images too small for so many levels; what the backbone gives.
@@ -15,6 +15,7 @@ pub fn extract_pyramid(
     backbone: &dyn Backbone,
     images: &Tensor,
     levels: usize,
+    patches: &Patches,
 ) -> Result<Vec<Tensor>, BackboneError> {
     check_images(images)?;
     let (_, h, w, _) = images.dims4()?;
@@ -25,7 +26,7 @@ pub fn extract_pyramid(
             0 => images.clone(),
             _ => resize_bilinear(images, h >> level, w >> level)?,
         };
-        maps.extend(backbone.extract(&at_size)?);
+        maps.extend(patches.extract(backbone, &at_size)?);
     }
     Ok(maps)
 }
@@ -34,20 +35,17 @@ pub fn extract_pyramid(
 /// pixels, without running anything.
 ///
 /// # Errors
-/// Images too small for so many levels.
+/// Images too small for so many levels; patches that do not fit.
 pub fn map_sizes(
     backbone: &dyn Backbone,
     side: usize,
     levels: usize,
+    patches: &Patches,
 ) -> Result<Vec<(usize, usize, usize)>, BackboneError> {
     check_levels(side, levels)?;
-    Ok((0..levels)
-        .flat_map(|level| {
-            let side = side >> level;
-            let sizes = backbone.map_size(side, side).into_iter();
-            sizes.zip(backbone.levels()).map(|((h, w), l)| (h, w, l.channels)).collect::<Vec<_>>()
-        })
-        .collect())
+    patches.check(backbone, side >> (levels - 1))?;
+    let sizes = |level| patches.map_sizes(backbone, side >> level, side >> level);
+    Ok((0..levels).flat_map(sizes).collect())
 }
 
 fn check_levels(side: usize, levels: usize) -> Result<(), BackboneError> {

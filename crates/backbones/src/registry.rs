@@ -125,6 +125,17 @@ pub fn known() -> Vec<String> {
     REGISTRY.all().into_iter().map(line).collect()
 }
 
+/// The backbones whose weights are in the hub's cache, with the file.
+pub fn cached_weights() -> Vec<(String, PathBuf)> {
+    let of = |(name, entry): (String, Entry)| match entry {
+        Entry::Network(repository, _) | Entry::Transformer(repository, _) => {
+            Some((name, hub::cached(repository)?))
+        }
+        Entry::Bank(_) | Entry::Added(_) => None,
+    };
+    REGISTRY.all().into_iter().filter_map(of).collect()
+}
+
 fn find(kind: &str) -> Result<Entry, BackboneError> {
     REGISTRY.get(kind).ok_or_else(|| BackboneError::Kind {
         kind: kind.into(),

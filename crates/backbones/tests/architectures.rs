@@ -5,7 +5,7 @@ mod common;
 use candle_core::{DType, Device, Tensor};
 use common::Formula;
 use hgad_backbones::{
-    Backbone, BackboneError, BackboneSpec, Level, Normalization, build, build_from,
+    Backbone, BackboneError, BackboneSpec, Level, Normalization, Patches, build, build_from,
     extract_pyramid, known, map_sizes, register,
 };
 
@@ -95,8 +95,8 @@ fn the_fingerprint_tells_weights_taps_and_architecture_apart() {
 fn the_pyramid_is_the_backbone_at_each_size() {
     let net = build_from("tf_efficientnet_b0", &[8, 16], &Formula).unwrap();
     let images = common::images(130);
-    let maps = extract_pyramid(net.as_ref(), &images, 3).unwrap();
-    let sizes = map_sizes(net.as_ref(), 130, 3).unwrap();
+    let maps = extract_pyramid(net.as_ref(), &images, 3, &Patches::default()).unwrap();
+    let sizes = map_sizes(net.as_ref(), 130, 3, &Patches::default()).unwrap();
     assert_eq!(sizes.len(), 6);
     for (map, (h, w, c)) in maps.iter().zip(&sizes) {
         assert_eq!(map.dims(), [1, *h, *w, *c]);
@@ -104,9 +104,10 @@ fn the_pyramid_is_the_backbone_at_each_size() {
     assert_eq!(&sizes[..3], [(17, 17, 40), (9, 9, 112), (9, 9, 40)]);
     let half = hgad_kernels::resize_bilinear(&images, 65, 65).unwrap();
     assert_eq!(common::relative(&maps[3], &net.extract(&half).unwrap()[1]), 0.0);
-    let error = extract_pyramid(net.as_ref(), &images, 4).unwrap_err().to_string();
+    let error =
+        extract_pyramid(net.as_ref(), &images, 4, &Patches::default()).unwrap_err().to_string();
     assert!(error.contains("backbone.pyramid"), "{error}");
-    assert!(map_sizes(net.as_ref(), 130, 0).is_err());
+    assert!(map_sizes(net.as_ref(), 130, 0, &Patches::default()).is_err());
 }
 
 fn refusal(spec: BackboneSpec) -> String {

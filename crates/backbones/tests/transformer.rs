@@ -5,8 +5,8 @@ mod common;
 use candle_core::{DType, Device, Tensor};
 use common::{Formula, flat, images, images_of, relative};
 use hgad_backbones::{
-    Backbone, BackboneError, BackboneSpec, Level, Normalization, WeightSource, build, build_with,
-    extract_pyramid, map_sizes,
+    Backbone, BackboneError, BackboneSpec, Level, Normalization, Patches, WeightSource, build,
+    build_with, extract_pyramid, map_sizes,
 };
 use std::path::Path;
 
@@ -101,8 +101,8 @@ fn sizes_that_are_no_multiples_are_resized_to_the_nearest() {
         assert_eq!(flat(&map), flat(&net.extract(&resized).unwrap()[0]));
     }
     // 130, 65 and 32 pixels.
-    let maps = extract_pyramid(net.as_ref(), &images(130), 3).unwrap();
-    let sizes = map_sizes(net.as_ref(), 130, 3).unwrap();
+    let maps = extract_pyramid(net.as_ref(), &images(130), 3, &Patches::default()).unwrap();
+    let sizes = map_sizes(net.as_ref(), 130, 3, &Patches::default()).unwrap();
     assert_eq!(sizes, [(9, 9, 384), (5, 5, 384), (2, 2, 384)]);
     for (map, (h, w, c)) in maps.iter().zip(sizes) {
         assert_eq!(map.dims(), [1, h, w, c]);

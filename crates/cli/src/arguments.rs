@@ -1,5 +1,6 @@
 //! What can be asked on the command line.
 
+use crate::terminal::LogFormat;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -10,12 +11,15 @@ use std::path::PathBuf;
 #[command(
     version,
     max_term_width = 100,
-    after_help = "Begin with:\n  hgad experiment demo                    trains on synthetic products, needs nothing\n  hgad experiment hgad-folder --set data.root=PHOTOS --set backbone.kind=resnet18\n                                          your own images in the MVTec layout\n  hgad experiments                        what else comes with the program"
+    after_help = "Begin with:\n  hgad experiment demo                    trains on synthetic products, needs nothing\n  hgad experiment hgad-folder --set data.root=PHOTOS --set backbone.kind=resnet18\n                                          your own images in the MVTec layout\n  hgad experiments                        what else comes with the program\n  hgad doctor                             what it finds on this machine, and what is wrong"
 )]
 pub struct Arguments {
-    /// Only errors and results.
+    /// Only errors, warnings and results.
     #[arg(long, short, global = true)]
     pub quiet: bool,
+    /// What progress and messages on standard error are: text, or json, an object a line.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
     /// Threads; all cores by default. The same number gives the same bytes.
     #[arg(long, global = true, value_name = "N")]
     pub threads: Option<usize>,
@@ -46,6 +50,8 @@ pub enum Command {
     /// Answers predictions over HTTP, with a page to drop images on.
     #[cfg(feature = "serve")]
     Serve(crate::commands::serve::ServeArguments),
+    /// Lists runs with their numbers.
+    Runs(RunsArguments),
     /// Lists the experiments and ablations that come with the program.
     Experiments,
     /// Prints the resolved configuration of an experiment, or what can be set at all.
@@ -58,6 +64,12 @@ pub enum Command {
     Cache(CacheArguments),
     /// Times the parts of the program on this machine, on synthetic input.
     Bench(BenchArguments),
+    /// Says what the program finds on this machine, and what is wrong with it.
+    Doctor(DoctorArguments),
+    /// Prints a script that completes commands in a shell.
+    Completions(CompletionsArguments),
+    /// Prints a manual page, or writes all of them.
+    Man(ManArguments),
 }
 
 /// `hgad experiment`
@@ -86,6 +98,10 @@ pub struct ExperimentArguments {
     /// `hgad predict` asks for the file.
     #[arg(long)]
     pub without_backbone: bool,
+    /// Writes event files for TensorBoard into the run's folder; `--set run.tensorboard=true` does so
+    /// for an ablation.
+    #[arg(long)]
+    pub tensorboard: bool,
 }
 
 /// `hgad ablation`
@@ -365,6 +381,99 @@ pub struct BenchArguments {
     /// Folder of .jpg and .png files for the parts that decode, in place of drawn ones.
     #[arg(long, value_name = "DIR")]
     pub images: Option<PathBuf>,
+}
+
+/// `hgad runs`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad runs                               all runs below ./runs, the newest last\n  hgad runs --name demo --sort image      the best last\n  hgad runs runs/ablation-priors --json\n\nA run is at DIR/NAME/ID (--json has its path). image, pixel and AUPRO are means over classes: of the\nlast pass where the run is finished, else of the last that was tested. time is all that a finished\nrun took, and the passes so far of another; go on with one that is stopped by\n`hgad experiment NAME --resume=DIR/NAME/ID`."
+)]
+pub struct RunsArguments {
+    /// The folder of runs, or one above.
+    #[arg(value_name = "DIR", default_value = "runs")]
+    pub dir: PathBuf,
+    /// Only runs with that in their names.
+    #[arg(long, value_name = "TEXT")]
+    pub name: Option<String>,
+    /// What they are sorted by; the largest, or last, comes last.
+    #[arg(long, value_name = "KEY", default_value = "started")]
+    pub sort: SortKey,
+    /// The other way round.
+    #[arg(long)]
+    pub reverse: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What runs are sorted by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum SortKey {
+    /// When it was begun.
+    Started,
+    /// Name, then when it was begun.
+    Name,
+    /// How far it is.
+    State,
+    /// Seed.
+    Seed,
+    /// Kind of prior.
+    Prior,
+    /// Image AUROC.
+    Image,
+    /// Pixel AUROC.
+    Pixel,
+    /// AUPRO.
+    Aupro,
+    /// What it took.
+    Time,
+    /// Size on disk.
+    Size,
+}
+
+/// `hgad doctor`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad doctor\n  hgad doctor --root /data/mvtec --root btad=/data/btad\n  hgad doctor --json | jq .problems\n\nExit codes: 0 all is well; 1 something is wrong, each with its way out. Nothing is sent or downloaded,\nand nothing is left behind: whether a folder can be written to is found by a file that is removed."
+)]
+pub struct DoctorArguments {
+    /// A folder of data to look at; may be given again. SET=DIR says which data set it should be, a
+    /// name of `hgad datasets list` or a descriptor (.toml).
+    #[arg(long, value_name = "[SET=]DIR")]
+    pub root: Vec<String>,
+    /// The folder of runs.
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    pub runs: PathBuf,
+    /// The folder of cached features, where it is not the default.
+    #[arg(long, value_name = "DIR")]
+    pub cache: Option<PathBuf>,
+    /// Prints JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `hgad completions`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Where the script goes:\n  bash         hgad completions bash > ~/.local/share/bash-completion/completions/hgad\n  zsh          hgad completions zsh > ~/.zfunc/_hgad\n               and in ~/.zshrc, before compinit: fpath+=~/.zfunc\n  fish         hgad completions fish > ~/.config/fish/completions/hgad.fish\n  powershell   hgad completions powershell >> $PROFILE\n  elvish       hgad completions elvish > ~/.config/elvish/lib/hgad.elv\n               and in ~/.config/elvish/rc.elv: use hgad\n\nA new shell has them. Make the folders first where there are none."
+)]
+pub struct CompletionsArguments {
+    /// The shell.
+    pub shell: clap_complete::Shell,
+}
+
+/// `hgad man`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  hgad man | man -l -                     the program's page\n  hgad man datasets check | man -l -      a command's\n  hgad man --out ~/.local/share/man/man1  all of them, for `man hgad` and `man hgad-experiment`\n\nman looks there where ~/.local/bin is in PATH; /usr/local/share/man/man1 is for all users."
+)]
+pub struct ManArguments {
+    /// The command whose page is printed; the program's own without.
+    #[arg(value_name = "COMMAND")]
+    pub command: Vec<String>,
+    /// Writes the pages of the program and of all commands there instead.
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub out: Option<PathBuf>,
 }
 
 /// A rate between 0 and 1.

@@ -20,13 +20,15 @@ use std::process::ExitCode;
 /// Does what the command line asks and gives the exit code: 0, 2 for what the user can mend, 1 for
 /// failures, 3 where `predict --fail-on-anomaly` found something.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    terminal::logging(arguments.quiet);
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return ExitCode::from(terminal::refuse(&error)),
+    };
+    let terminal = terminal::Terminal::new(arguments.quiet, arguments.log_format);
     if let Some(threads) = arguments.threads {
         // Fails only where a pool is already running, and none is yet.
         let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
     }
-    let terminal = terminal::Terminal::new(arguments.quiet);
     let outcome = match arguments.command {
         Command::Experiment(a) => commands::experiment::run(a, &terminal),
         Command::Ablation(a) => commands::ablation::run(a, &terminal),
@@ -35,22 +37,26 @@ pub fn main() -> ExitCode {
         Command::Compare(a) => commands::compare::run(a),
         Command::Import(a) => commands::import::run(a, &terminal),
         Command::Export(a) => commands::export::run(a),
-        Command::Predict(a) => commands::predict::run(a, arguments.quiet, &terminal),
+        Command::Predict(a) => commands::predict::run(a, &terminal),
         #[cfg(feature = "serve")]
         Command::Serve(a) => commands::serve::run(a, &terminal),
+        Command::Runs(a) => commands::runs::run(a),
         Command::Experiments => commands::experiments::run(),
         Command::Config(a) => commands::config::run(a),
         Command::Datasets(a) => commands::datasets::run(a),
         Command::Backbones => commands::backbones::run(),
         Command::Cache(a) => commands::cache::run(a),
         Command::Bench(a) => commands::bench::run(a, &terminal),
+        Command::Doctor(a) => commands::doctor::run(a, arguments.quiet),
+        Command::Completions(a) => commands::completions::run(a),
+        Command::Man(a) => commands::man::run(a),
     };
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            terminal.clear();
-            eprintln!("error: {}", terminal::chain(&error));
-            ExitCode::from(if error.is_users() { 2 } else { 1 })
+            let code = if error.is_users() { 2 } else { 1 };
+            terminal.fail(&terminal::chain(&error), code);
+            ExitCode::from(code)
         }
     }
 }

@@ -45,6 +45,9 @@ pub struct Extractor {
     pub fingerprint: String,
     /// Resizing and normalization.
     pub transform: String,
+    /// What is made of the backbone's maps; empty where they are taken as they are.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub patches: String,
     /// Side of the images in pixels, for people.
     pub img_size: usize,
     /// Maps of one image.
@@ -229,6 +232,12 @@ pub fn root(setting: &Path) -> PathBuf {
         .unwrap_or_else(std::env::temp_dir)
         .join("hgad")
         .join("features")
+}
+
+/// Bytes that are free on the disk of `folder`, which must be there; `None` where the file system
+/// does not say.
+pub fn free_space(folder: &Path) -> Option<u64> {
+    fs4::available_space(folder).ok()
 }
 
 /// One folder of features, for listings.

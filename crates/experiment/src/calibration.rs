@@ -2,7 +2,7 @@
 
 use crate::config::{CalibrationConfig, Config};
 use crate::error::ExperimentError;
-use crate::evaluate::score_rule;
+use crate::evaluate::{map_config, score_rule};
 use crate::features::{Features, Part};
 use crate::model::Model;
 use crate::progress::{Event, Observer};
@@ -90,7 +90,7 @@ pub fn calibrate(
 ) -> Result<Calibration, ExperimentError> {
     model.track(false);
     let evidence = evidence(config, model)?;
-    let map = MapConfig { size: config.data.mask_size, sigma: config.score.sigma };
+    let map = map_config(config);
     let chunk = config.train.chunk.max(4096);
     let of = |part: Part, class: usize| -> Vec<usize> {
         let samples = features.samples(part);

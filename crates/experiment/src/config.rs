@@ -25,6 +25,8 @@ pub struct Config {
     pub data: DataConfig,
     /// The frozen feature extractor.
     pub backbone: BackboneConfig,
+    /// What is made of its maps.
+    pub features: FeaturesConfig,
     /// Features kept on disk.
     pub cache: CacheConfig,
     /// The normalizing flow of each level.
@@ -57,6 +59,7 @@ impl Default for Config {
             run: RunConfig::default(),
             data: DataConfig::default(),
             backbone: BackboneConfig::default(),
+            features: FeaturesConfig::default(),
             cache: CacheConfig::default(),
             flow: FlowConfig::default(),
             prior: PriorConfig::default(),
@@ -71,6 +74,15 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// Whether two runs with these settings are the same one: all is equal that a run depends on.
+    pub(crate) fn same_run(&self, other: &Self) -> bool {
+        let key =
+            |c: &Self| Self { run: RunConfig { tensorboard: false, ..c.run.clone() }, ..c.clone() };
+        key(self) == key(other)
+    }
+}
+
 /// `[run]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -80,11 +92,13 @@ pub struct RunConfig {
     /// Whether the model's file holds the backbone's weights, so that it is all that predicting
     /// needs; else only their hash, and predicting asks for the weights file.
     pub backbone_weights: bool,
+    /// Whether event files for TensorBoard are written beside `metrics.jsonl`.
+    pub tensorboard: bool,
 }
 
 impl Default for RunConfig {
     fn default() -> Self {
-        Self { dir: "runs".into(), backbone_weights: true }
+        Self { dir: "runs".into(), backbone_weights: true, tensorboard: false }
     }
 }
 
@@ -175,6 +189,29 @@ impl Default for BackboneConfig {
     }
 }
 
+/// `[features]`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct FeaturesConfig {
+    /// Pixels that each image of the pyramid is continued by on each side, mirrored; maps are cut
+    /// back, so that positions at the edge look like all others. A multiple of all strides.
+    pub margin: usize,
+    /// Positions a side over which features are averaged, odd; 1 for none (PatchCore: 3).
+    pub neighbourhood: usize,
+    /// Whether the maps of all of `backbone.taps` become one, channels side by side, on the grid of
+    /// the coarsest; else each is a level of its own.
+    pub join: bool,
+    /// `none`; `standardize`, mean 0 and deviation 1 of each channel over the training images; or
+    /// `whiten`, which also makes channels uncorrelated.
+    pub scale: String,
+}
+
+impl Default for FeaturesConfig {
+    fn default() -> Self {
+        Self { margin: 0, neighbourhood: 1, join: false, scale: "none".into() }
+    }
+}
+
 /// `[cache]`
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -252,10 +289,14 @@ pub struct PriorConfig {
     pub centers: usize,
     /// Whether the main centres are trained; else they stay where they start.
     pub learned: bool,
-    /// `identity`, or `diagonal`: a learned variance a dimension of each Gaussian.
+    /// `identity`; `diagonal`, a learned variance a dimension of each Gaussian; or `whitened`, that on
+    /// latents whitened by their class's own covariance, taken from data at the start (`start = "data"`).
     pub covariance: String,
     /// Whether the weights of classes and of the centres in a class are `learned` or `uniform`.
     pub weights: String,
+    /// Where centres, deviations and weights start: as the `paper` has them, apart from each other
+    /// whatever the data, or at `data`, the clusters (k-means) of each class's latents before training.
+    pub start: String,
     /// Settings of a prior that another crate registered.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub options: Table,
@@ -269,6 +310,7 @@ impl Default for PriorConfig {
             learned: true,
             covariance: "identity".into(),
             weights: "learned".into(),
+            start: "paper".into(),
             options: Table::new(),
         }
     }
@@ -334,6 +376,10 @@ pub struct TrainConfig {
     pub passes: usize,
     /// Images in a batch; a last partial batch is dropped.
     pub batch: usize,
+    /// Share of each map's positions that a step looks at, a run of rows whose place is drawn anew for
+    /// each step, the same in all images of a batch; 1 for all. Neighbours are alike: a part of them
+    /// says nearly as much in less time.
+    pub positions: f64,
     /// Learning rate.
     pub rate: f64,
     /// Share of the rate left after each third of the way down: the cosine ends at rate times decay³.
@@ -362,6 +408,7 @@ impl Default for TrainConfig {
             epochs: 25,
             passes: 8,
             batch: 8,
+            positions: 1.0,
             rate: 2e-4,
             rate_decay: 0.1,
             warm_epochs: 2,
@@ -387,11 +434,14 @@ pub struct ScoreConfig {
     pub class: String,
     /// Standard deviation of the Gaussian filter in pixels of the map.
     pub sigma: f64,
+    /// Share of a map's values, the largest, whose mean is the score of the image; 0 for the largest
+    /// value alone, as the paper has it.
+    pub top: f64,
 }
 
 impl Default for ScoreConfig {
     fn default() -> Self {
-        Self { rule: String::new(), class: "given".into(), sigma: 4.0 }
+        Self { rule: String::new(), class: "given".into(), sigma: 4.0, top: 0.0 }
     }
 }
 

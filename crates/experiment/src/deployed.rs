@@ -155,7 +155,7 @@ impl Given {
     /// Adds an image that was scored as `class`; `foreign` ones are anomalous whatever their score.
     fn add(&mut self, run: &Run, class: u32, foreign: bool, map: Vec<f32>) {
         let threshold = &run.thresholds[class as usize];
-        let value = image_score(&map) as f64;
+        let value = image_score(&map, run.calibration.map.top) as f64;
         self.scores.push(run.calibration.classes[class as usize].constants.scores.score(value));
         self.alarms.push(foreign || value > threshold.value);
         self.maps.extend(scaled(map, threshold.value));

@@ -56,6 +56,14 @@ pub(crate) fn open(config: &Config) -> Result<Device, ExperimentError> {
     }
 }
 
+/// Whether flow and prior can be computed on the device of that name, such as `cuda:1`.
+///
+/// # Errors
+/// Why not: an unknown name, a build without it, no driver, no such device.
+pub fn try_device(name: &str) -> Result<(), ExperimentError> {
+    open(&Config { device: name.into(), ..Config::default() }).map(drop)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

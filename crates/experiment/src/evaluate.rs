@@ -9,7 +9,7 @@ use crate::progress::{Event, Observer};
 use crate::results::{Evaluation, Metrics};
 use hgad_datasets::Dataset;
 use hgad_metrics::{MetricError, aupro, binary_metrics};
-use hgad_scores::{LevelScores, MapConfig, ScoreError, ScoreRule, image_score};
+use hgad_scores::{LevelScores, MapConfig, Normal, ScoreError, ScoreRule, image_score};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -51,6 +51,8 @@ pub struct ClassMaps<'a> {
     pub samples: &'a [usize],
     /// Side of a map.
     pub size: usize,
+    /// Image scores.
+    pub scores: Vec<f32>,
     /// Maps one after the other.
     pub maps: Vec<f32>,
     /// The class the model took each for: its own where that is given.
@@ -64,6 +66,16 @@ impl ClassMaps<'_> {
     pub fn map(&self, i: usize) -> &[f32] {
         &self.maps[i * self.size * self.size..][..self.size * self.size]
     }
+
+    /// The image score of the `i`-th of `samples`.
+    pub fn image_score(&self, i: usize) -> f32 {
+        self.scores[i]
+    }
+}
+
+/// How maps are made, as `config` has it.
+pub(crate) fn map_config(config: &Config) -> MapConfig {
+    MapConfig { size: config.data.mask_size, sigma: config.score.sigma, top: config.score.top }
 }
 
 /// The rule that `config` names; where it names none, the paper's product, or likelihood alone
@@ -100,7 +112,11 @@ pub fn class_maps(
 ) -> Result<(), ExperimentError> {
     model.track(false);
     let rule = score_rule(config, model)?;
-    let map = MapConfig { size: config.data.mask_size, sigma: config.score.sigma };
+    let map = map_config(config);
+    let normal = match rule.needs_normal() {
+        true => normal_of_classes(config, model, features)?,
+        false => Vec::new(),
+    };
     for class in 0..model.classes.len() {
         let samples: Vec<usize> =
             (0..features.test.len()).filter(|i| features.test[*i].class == class).collect();
@@ -112,7 +128,7 @@ pub fn class_maps(
             "inferred" => infer_classes(model, features, &samples, chunk)?,
             _ => vec![class as u32; samples.len()],
         };
-        let levels = model
+        let mut levels = model
             .levels
             .iter()
             .enumerate()
@@ -125,10 +141,61 @@ pub fn class_maps(
                 )
             })
             .collect::<Result<Vec<_>, _>>()?;
+        if rule.needs_normal() {
+            for (l, level) in levels.iter_mut().enumerate() {
+                level.normal = taken_for.iter().map(|c| normal[*c as usize][l].clone()).collect();
+            }
+        }
         let maps = rule.maps(samples.len(), &levels, &map)?;
-        each(ClassMaps { class, samples: &samples, size: map.size, maps, taken_for, levels })?;
+        each(ClassMaps {
+            class,
+            samples: &samples,
+            size: map.size,
+            scores: maps
+                .par_chunks_exact(map.size * map.size)
+                .map(|m| image_score(m, map.top))
+                .collect(),
+            maps,
+            taken_for,
+            levels,
+        })?;
     }
     Ok(())
+}
+
+/// Normal images of a class that the standardized rule looks at where none were held out.
+const NORMAL_IMAGES: usize = 32;
+
+/// What is usual in normal images of each class, by level: in those held out, else in some of those
+/// trained on.
+fn normal_of_classes(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+) -> Result<Vec<Vec<Normal>>, ExperimentError> {
+    let chunk = config.train.chunk.max(4096);
+    let map = map_config(config);
+    let of = |part: Part, class: usize| -> Vec<usize> {
+        let samples = features.samples(part);
+        (0..samples.len()).filter(|i| samples[*i].class == class).collect()
+    };
+    let of_class = |class: usize| {
+        let (mut part, mut samples) = (Part::HeldOut, of(Part::HeldOut, class));
+        if samples.is_empty() {
+            (part, samples) = (Part::Train, of(Part::Train, class));
+            let every = samples.len().div_ceil(NORMAL_IMAGES).max(1);
+            samples = samples.into_iter().step_by(every).collect();
+        }
+        let labels = vec![class as u32; samples.len()];
+        let of_level = |(l, level): (usize, &LevelModel)| {
+            let read = features.reader(part, &samples, l);
+            level.scores(&labels, chunk, model.device(), read)
+        };
+        let levels =
+            model.levels.iter().enumerate().map(of_level).collect::<Result<Vec<_>, _>>()?;
+        Ok(Normal::fit(samples.len(), &levels, &map)?)
+    };
+    (0..model.classes.len()).map(of_class).collect()
 }
 
 /// The most probable class of each of `samples` under the model's own posterior.
@@ -199,14 +266,12 @@ fn class_metrics(
     truth: &Truth,
     limit: f64,
 ) -> Result<Metrics, ExperimentError> {
-    let count = of.samples.len();
-    let scores: Vec<f32> = (0..count).into_par_iter().map(|i| image_score(of.map(i))).collect();
     let labels: Vec<bool> = of.samples.iter().map(|s| features.test[*s].is_anomalous()).collect();
     let masks = pixel_masks(of, truth);
     let mut out = Metrics::default();
     let mut why = Vec::new();
     let mut note = |part: &str, error: MetricError| why.push(format!("{part}: {error}"));
-    match binary_metrics(&scores, &labels) {
+    match binary_metrics(&of.scores, &labels) {
         Ok(m) => {
             out.image_auroc = Some(m.auroc);
             out.image_ap = Some(m.ap);

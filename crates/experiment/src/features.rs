@@ -8,7 +8,7 @@ use crate::model::LevelShape;
 use crate::options::options;
 use crate::progress::{Event, Observer};
 use candle_core::{Device, Tensor};
-use hgad_backbones::{Backbone, BackboneSpec, extract_pyramid, map_sizes};
+use hgad_backbones::{Backbone, BackboneSpec, Patches, extract_pyramid, map_sizes};
 use hgad_datasets::{Dataset, DatasetError, Sample, Source, Transform, load_ahead};
 use rayon::prelude::*;
 use std::collections::HashSet;
@@ -107,6 +107,12 @@ pub(crate) fn backbone_spec(config: &Config) -> BackboneSpec {
     }
 }
 
+/// What is made of the backbone's maps.
+pub(crate) fn patches(config: &Config) -> Patches {
+    let f = &config.features;
+    Patches { margin: f.margin, neighbourhood: f.neighbourhood, join: f.join }
+}
+
 /// From images to what `backbone` takes.
 pub(crate) fn transform(config: &Config, backbone: &dyn Backbone) -> Transform {
     let n = backbone.normalization();
@@ -121,7 +127,12 @@ pub fn open_backbone(
     config: &Config,
 ) -> Result<(Box<dyn Backbone>, Vec<LevelShape>), ExperimentError> {
     let backbone = hgad_backbones::build(&backbone_spec(config))?;
-    let sizes = map_sizes(backbone.as_ref(), config.data.img_size, config.backbone.pyramid)?;
+    let sizes = map_sizes(
+        backbone.as_ref(),
+        config.data.img_size,
+        config.backbone.pyramid,
+        &patches(config),
+    )?;
     let shape = |(height, width, channels)| LevelShape { height, width, channels };
     Ok((backbone, sizes.into_iter().map(shape).collect()))
 }
@@ -142,6 +153,7 @@ pub fn prepare(
         backbone: backbone.name().into(),
         fingerprint: fingerprint.clone(),
         transform: transform.fingerprint(),
+        patches: patches(config).fingerprint(),
         img_size: config.data.img_size,
         levels,
         precision: if config.cache.dtype == "f16" { Precision::F16 } else { Precision::F32 },
@@ -280,7 +292,7 @@ fn extract(
                 continue;
             }
             let images = Tensor::from_vec(pixels, (members.len(), side, side, 3), &Device::Cpu)?;
-            let maps = extract_pyramid(backbone, &images, levels)?;
+            let maps = extract_pyramid(backbone, &images, levels, &patches(config))?;
             let maps: Vec<Vec<f32>> =
                 maps.iter().map(|m| m.flatten_all()?.to_vec1::<f32>()).collect::<Result<_, _>>()?;
             members.par_iter().enumerate().try_for_each(|(i, (sample, content))| {

@@ -91,7 +91,7 @@ fn choose(of: &ClassMaps, features: &Features, count: usize) -> Vec<usize> {
     for (i, s) in of.samples.iter().enumerate() {
         kinds.entry(features.test[*s].defect.as_deref()).or_default().push(i);
     }
-    let score = |i: usize| hgad_scores::image_score(of.map(i));
+    let score = |i: usize| of.image_score(i);
     kinds.values_mut().for_each(|v| v.sort_by(|a, b| score(*b).total_cmp(&score(*a))));
     let mut chosen = Vec::new();
     let mut round = 0;

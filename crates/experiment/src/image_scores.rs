@@ -4,7 +4,6 @@ use crate::atomic;
 use crate::error::ExperimentError;
 use crate::evaluate::ClassMaps;
 use crate::features::Features;
-use hgad_scores::image_score;
 use std::path::Path;
 
 /// The rows of the file.
@@ -19,7 +18,7 @@ impl ImageScores {
     /// The images of one class.
     pub fn add(&mut self, of: &ClassMaps, features: &Features, class: &str) {
         let mut rows: Vec<(f32, usize)> =
-            of.samples.iter().enumerate().map(|(i, s)| (image_score(of.map(i)), *s)).collect();
+            of.samples.iter().enumerate().map(|(i, s)| (of.image_score(i), *s)).collect();
         rows.sort_by(|a, b| b.0.total_cmp(&a.0));
         for (score, sample) in rows {
             let sample = &features.test[sample];

@@ -22,10 +22,23 @@ pub struct PassRecord {
     pub terms: Vec<(String, f64)>,
     /// Seconds the pass took.
     pub seconds: f64,
+    /// Images trained on; 0 in files of earlier versions.
+    #[serde(default)]
+    pub images: u64,
+    /// Bytes of the process in memory at its end, where the system tells.
+    #[serde(default)]
+    pub memory: Option<u64>,
     /// Mean image AUROC on the test set, where it was evaluated and is defined.
     pub image_auroc: Option<f64>,
     /// Mean pixel AUROC, likewise.
     pub pixel_auroc: Option<f64>,
+}
+
+impl PassRecord {
+    /// Images a second, where they were counted.
+    pub fn images_per_second(&self) -> Option<f64> {
+        (self.images > 0 && self.seconds > 0.0).then(|| self.images as f64 / self.seconds)
+    }
 }
 
 /// Appends a line.

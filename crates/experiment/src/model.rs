@@ -3,6 +3,7 @@
 use crate::config::{self, Config};
 use crate::error::ExperimentError;
 use crate::options::options;
+use crate::scaling::Scaling;
 use candle_core::{DType, Device, Tensor};
 use hgad_flows::{
     ActNormStart, Bijection, FlowConfig, FlowError, FrozenFlow, Permutation, position_encoding,
@@ -11,6 +12,7 @@ use hgad_parameters::Parameters;
 use hgad_priors::{Learned, Prior, PriorConfig, Spread};
 use hgad_scores::{LevelScores, class_evidence, score_terms};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -54,6 +56,9 @@ pub struct LevelModel {
     pub flow_parameters: Parameters,
     /// The prior's parameters.
     pub prior_parameters: Parameters,
+    /// What is done to features first, where anything is.
+    scaling: Option<Scaling>,
+    scaling_parameters: Parameters,
     /// Code of every position (P, K), where the flow is conditioned on it.
     pub position: Option<Tensor>,
     inference: RwLock<Inference>,
@@ -168,6 +173,8 @@ impl LevelModel {
         let seed = config.seed.wrapping_mul(1_000_003).wrapping_add(index as u64);
         let parameters = || Parameters::new(seed, DType::F32, device);
         let (flow_parameters, prior_parameters) = (parameters(), parameters());
+        let scaling_parameters = Parameters::new(seed, DType::F32, &Device::Cpu);
+        let scaling = Scaling::new(&config.features.scale, &scaling_parameters, shape.channels)?;
         let flow = hgad_flows::build(&flow_parameters, &flow_config(&config.flow, shape)?)?;
         let prior = &config.prior;
         let prior = PriorConfig {
@@ -188,7 +195,17 @@ impl LevelModel {
             k => Some(position_encoding(k, shape.height, shape.width, DType::F32, device)?),
         };
         let inference = RwLock::new(Inference::Training);
-        Ok(Self { shape, flow, prior, flow_parameters, prior_parameters, position, inference })
+        Ok(Self {
+            shape,
+            flow,
+            prior,
+            flow_parameters,
+            prior_parameters,
+            scaling,
+            scaling_parameters,
+            position,
+            inference,
+        })
     }
 
     /// The flow for inference, where it has a form for that on its device.
@@ -215,8 +232,37 @@ impl LevelModel {
         }
     }
 
-    fn parts(&self) -> [(&'static str, &Parameters); 2] {
-        [("flow", &self.flow_parameters), ("prior", &self.prior_parameters)]
+    fn parts(&self) -> [(&'static str, &Parameters); 3] {
+        [
+            ("flow", &self.flow_parameters),
+            ("prior", &self.prior_parameters),
+            ("scaling", &self.scaling_parameters),
+        ]
+    }
+
+    /// Feature vectors (N, D), row-major, as the flow takes them.
+    ///
+    /// # Errors
+    /// Another length.
+    pub fn scaled<'a>(&self, x: Cow<'a, [f32]>) -> Result<Cow<'a, [f32]>, ExperimentError> {
+        match &self.scaling {
+            None => Ok(x),
+            Some(scaling) => Ok(Cow::Owned(scaling.apply(x.into_owned())?)),
+        }
+    }
+
+    /// Takes the scale of features from a sample of them, `vectors` (N, D), row-major, where there is
+    /// one to take; once, before a training.
+    ///
+    /// # Errors
+    /// No vectors; values that are not finite.
+    pub fn fit_scaling(&self, vectors: &[f32]) -> Result<(), ExperimentError> {
+        self.scaling.as_ref().map_or(Ok(()), |s| s.fit(vectors))
+    }
+
+    /// Whether [`LevelModel::fit_scaling`] does anything.
+    pub fn is_scaled(&self) -> bool {
+        self.scaling.is_some()
     }
 
     /// Position code of `positions` positions from `first`.
@@ -302,6 +348,7 @@ impl LevelModel {
             width: self.shape.width,
             likelihood: Vec::with_capacity(labels.len() * self.shape.positions()),
             neg_entropy: self.prior.log_class_weights()?.map(|_| Vec::new()),
+            normal: Vec::new(),
         };
         self.map_latents(labels.len(), chunk, device, read, |first, z, log_det| {
             let labels = &labels[first..first + z.dim(0)?];
@@ -350,6 +397,7 @@ impl LevelModel {
             width: self.shape.width,
             likelihood: host(&terms.likelihood)?,
             neg_entropy: terms.neg_entropy.as_ref().map(host).transpose()?,
+            normal: Vec::new(),
         })
     }
 
@@ -394,6 +442,7 @@ impl LevelModel {
             for image in first..first + count {
                 read(image, &mut x)?;
             }
+            let x = self.scaled(Cow::Owned(x))?.into_owned();
             let (z, log_det) = match &frozen {
                 Some(flow) => {
                     let maps: Vec<&[f32]> = x.chunks_exact(self.shape.len()).collect();

@@ -18,6 +18,7 @@ use crate::progress::{Event, Observer};
 use crate::report::{self, Collector};
 use crate::results::{Evaluation, Results, SCHEMA, Seconds, Versions};
 use crate::run_folder::RunFolder;
+use crate::tensorboard::EventFile;
 use crate::train::Trainer;
 use crate::{atomic, data::Data};
 use hgad_backbones::KeptWeights;
@@ -73,11 +74,14 @@ pub fn run(
                 .into();
         return Err(ExperimentError::Run { path: run.path().into(), reason });
     }
-    let own = match &resumed {
+    let mut own = match &resumed {
         Some(run) => run.load_config()?,
         None => config.clone(),
     };
+    // A run can be gone on with and watched that was begun without.
+    own.run.tensorboard |= config.run.tensorboard;
     let config = &own;
+    let mut lock = resumed.as_ref().map(RunFolder::lock).transpose()?;
     let started = Instant::now();
     let device = device::open(config)?;
     let data = data::open(config)?;
@@ -94,6 +98,9 @@ pub fn run(
         Some(run) => run,
         None => RunFolder::create(config)?,
     };
+    if lock.is_none() {
+        lock = Some(run.lock()?);
+    }
     observer.event(Event::Note(&format!(
         "{}: {} classes, {} training, {} held-out and {} test images, {} levels, {:.1} million parameters; run folder {}",
         config.name,
@@ -125,6 +132,7 @@ pub fn run(
     }
     let _ = std::fs::remove_file(run.checkpoint());
     let _ = run.checkpoint().parent().map(std::fs::remove_dir);
+    drop(lock);
     Ok((run, results))
 }
 
@@ -218,6 +226,7 @@ pub fn rescore(
     progress.seconds.evaluation = evaluating.elapsed().as_secs_f64();
     (progress.last, progress.best) = (Some(now.clone()), Some(now));
     let run = RunFolder::create(config)?;
+    let _lock = run.lock()?;
     let results =
         finish(config, &t.model, &t.features, &t.data, &t.truth, &run, donor, progress, observer)?;
     Ok((run, results))
@@ -234,6 +243,10 @@ fn train(
 ) -> Result<(), ExperimentError> {
     let passes = trainer.passes();
     let mut saved = Instant::now();
+    let mut events = match config.run.tensorboard && progress.passes < passes {
+        true => Some(EventFile::begin(run.path(), &metrics_log::read(&run.metrics())?)?),
+        false => None,
+    };
     while progress.passes < passes {
         let mut record = trainer.pass(progress.passes, observer)?;
         progress.seconds.training += record.seconds;
@@ -254,6 +267,9 @@ fn train(
             progress.last = Some(now);
         }
         metrics_log::append(&run.metrics(), &record)?;
+        if let Some(events) = &mut events {
+            events.add(&record)?;
+        }
         observer.event(Event::Pass(&record));
         if is_last || saved.elapsed().as_secs_f64() >= config.train.checkpoint_seconds {
             checkpoint::save(&run.checkpoint(), &trainer.model, &trainer.optimizers, progress)?;

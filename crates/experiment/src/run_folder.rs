@@ -4,6 +4,7 @@ use crate::atomic;
 use crate::config::Config;
 use crate::error::ExperimentError;
 use crate::results::Results;
+use crate::run_lock::RunLock;
 use std::path::{Path, PathBuf};
 
 /// The folder of one run.
@@ -104,7 +105,7 @@ impl RunFolder {
         Self::all(&config.run.dir.join(&config.name))
             .into_iter()
             .filter(|r| r.is_finished() == finished && !r.is_imported())
-            .find(|r| r.load_config().is_ok_and(|c| c == *config))
+            .find(|r| r.load_config().is_ok_and(|c| c.same_run(config)))
     }
 
     /// The runs in the folder `parent`, the newest first.
@@ -120,6 +121,19 @@ impl RunFolder {
     /// Whether it reached its end.
     pub fn is_finished(&self) -> bool {
         self.results().is_file()
+    }
+
+    /// Takes the run for this process, until what is given is dropped.
+    ///
+    /// # Errors
+    /// Another process is at work on it.
+    pub fn lock(&self) -> Result<RunLock, ExperimentError> {
+        RunLock::take(&self.0)
+    }
+
+    /// Whether a process is at work on it, as far as the file system tells.
+    pub fn is_running(&self) -> bool {
+        RunLock::is_taken(&self.0)
     }
 
     /// Whether its model was imported, so that there is no training to go on with.

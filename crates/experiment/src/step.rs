@@ -49,7 +49,7 @@ pub struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Gradients and an optimizer step with learning rate `rate`. A loss that is not finite is
+    /// Gradients at `positions` and an optimizer step with learning rate `rate`. A loss that is not finite is
     /// returned without a step, so that the parameters stay usable.
     ///
     /// # Errors
@@ -57,11 +57,12 @@ impl Step<'_> {
     pub fn run(
         &mut self,
         batch: &LevelBatch,
+        positions: Range<usize>,
         adam: &mut Adam,
         rate: f64,
         settings: &AdamSettings,
     ) -> Result<StepLoss, ExperimentError> {
-        self.gradients(batch, |losses, var, gradient| {
+        self.gradients(batch, positions, |losses, var, gradient| {
             if losses.total.is_finite() {
                 adam.update(var, gradient, rate, settings)?;
             }
@@ -69,16 +70,17 @@ impl Step<'_> {
         })
     }
 
-    /// Gradients of the mean loss over the batch: `each` gets every parameter that has one.
+    /// Gradients of the mean loss over `positions` of the batch's maps: `each` gets every parameter that has one.
     ///
     /// # Errors
     /// Shapes that do not fit; what `each` gives.
     pub fn gradients(
         &mut self,
         batch: &LevelBatch,
+        of: Range<usize>,
         mut each: impl FnMut(&StepLoss, &Var, &[f32]) -> candle_core::Result<()>,
     ) -> Result<StepLoss, ExperimentError> {
-        let (images, positions) = (batch.maps.len(), self.level.shape.positions());
+        let (images, positions) = (batch.maps.len(), of.len());
         let (together, width) = match self.level.flow.whole_maps() {
             true => ((self.chunk / positions).clamp(1, images.max(1)), positions),
             false => (images.max(1), (self.chunk / images.max(1)).clamp(1, positions)),
@@ -94,11 +96,14 @@ impl Step<'_> {
         }
         let mut sums: Vec<Option<Tensor>> = vars.iter().map(|_| None).collect();
         let mut losses = StepLoss::default();
+        let whole = (batch.maps.len() * positions) as f64;
         for image in (0..images).step_by(together) {
             let images = image..images.min(image + together);
-            for first in (0..positions).step_by(width) {
-                let positions = first..positions.min(first + width);
-                let grads = self.chunk_gradients(batch, images.clone(), positions, &mut losses)?;
+            for first in of.clone().step_by(width) {
+                let chunk = first..of.end.min(first + width);
+                let share = (images.len() * chunk.len()) as f64 / whole;
+                let grads =
+                    self.chunk_gradients(batch, images.clone(), chunk, share, &mut losses)?;
                 for (sum, var) in sums.iter_mut().zip(&vars) {
                     if let Some(g) = grads.get(var) {
                         *sum = Some(match sum.take() {
@@ -127,11 +132,10 @@ impl Step<'_> {
         batch: &LevelBatch,
         images: Range<usize>,
         positions: Range<usize>,
+        share: f64,
         losses: &mut StepLoss,
     ) -> Result<GradStore, ExperimentError> {
         let (d, first, count) = (self.level.shape.channels, positions.start, positions.len());
-        let whole = batch.maps.len() * self.level.shape.positions();
-        let share = (images.len() * count) as f64 / whole as f64;
         let (maps, labels) = (&batch.maps[images.clone()], &batch.labels[images]);
         let Some(trainer) = &mut self.trainer else {
             let mut x = Vec::with_capacity(maps.len() * count * d);

@@ -3,15 +3,18 @@
 use crate::config::{self, Config, TermWeight};
 use crate::error::ExperimentError;
 use crate::features::{Features, Part};
+use crate::memory;
 use crate::metrics_log::PassRecord;
-use crate::model::Model;
+use crate::model::{LevelShape, Model};
 use crate::optimizer::{Adam, AdamSettings};
-use crate::progress::{Event, Observer};
+use crate::progress::{Event, Observer, PassPlace, StepRecord};
 use crate::schedule::learning_rate;
+use crate::start::start;
 use crate::step::{LevelBatch, Step, StepLoss};
 use hgad_flows::FlowTrainer;
 use hgad_losses::{StagedLoss, Weight};
-use hgad_parameters::seeded;
+use hgad_parameters::{Draws, seeded};
+use std::ops::Range;
 use std::time::Instant;
 
 /// The loss as its crate has it.
@@ -111,15 +114,24 @@ impl<'a> Trainer<'a> {
         let train = &self.config.train;
         let (epoch, within) = (pass / train.passes, pass % train.passes);
         let steps = self.steps();
+        // A run that is resumed has pass 0 behind it, and its result in the checkpoint.
+        if pass == 0 {
+            start(self.config, &self.model, self.features)?;
+        }
         self.model.track(true);
+        let mut places = seeded(self.config.seed, &format!("positions.{pass}"));
         let order = seeded(self.config.seed, &format!("order.{pass}"))
             .permutation(self.features.train.len());
         let mut sums = StepLoss { total: 0.0, terms: Vec::new() };
         let mut rate = 0.0;
-        let what =
-            format!("epoch {}/{} pass {}/{}", epoch + 1, train.epochs, within + 1, train.passes);
-        let total = (steps * train.batch) as u64;
-        observer.event(Event::Begin { what: &what, total, unit: "images" });
+        let images = (steps * train.batch) as u64;
+        observer.event(Event::BeginPass(PassPlace {
+            epoch: epoch + 1,
+            epochs: train.epochs,
+            pass: pass + 1,
+            passes: self.passes(),
+            images,
+        }));
         for (step, members) in order.chunks_exact(train.batch).enumerate() {
             // The schedule's steps run over all passes of an epoch.
             rate = learning_rate(train, epoch, within * steps + step, steps * train.passes);
@@ -129,11 +141,8 @@ impl<'a> Trainer<'a> {
                 .collect::<Result<Vec<_>, _>>()?;
             let labels: Vec<u32> = members.iter().map(|i| self.labels[*i]).collect();
             for (index, level) in self.model.levels.iter().enumerate() {
-                let batch = LevelBatch {
-                    maps: maps.iter().map(|m| m.level(index)).collect(),
-                    labels: &labels,
-                };
-                // A run that is resumed has pass 0 behind it, and its result in the checkpoint.
+                let scaled = maps.iter().map(|m| level.scaled(m.level(index)));
+                let batch = LevelBatch { maps: scaled.collect::<Result<_, _>>()?, labels: &labels };
                 if pass == 0 && step == 0 {
                     let first: Vec<&[f32]> = batch.maps.iter().map(AsRef::as_ref).collect();
                     level.initialize(&first, self.model.device())?;
@@ -146,8 +155,15 @@ impl<'a> Trainer<'a> {
                     chunk: train.chunk,
                     device: self.model.device(),
                 };
-                let losses =
-                    of_level.run(&batch, &mut self.optimizers[index], rate, &self.settings)?;
+                let rows =
+                    rows(train.positions, &level.shape, level.flow.whole_maps(), &mut places);
+                let losses = of_level.run(
+                    &batch,
+                    rows,
+                    &mut self.optimizers[index],
+                    rate,
+                    &self.settings,
+                )?;
                 if !losses.total.is_finite() {
                     return Err(ExperimentError::Diverged {
                         value: losses.total,
@@ -160,26 +176,44 @@ impl<'a> Trainer<'a> {
                 }
                 add(&mut sums, &losses);
             }
-            let count = ((step + 1) * self.model.levels.len()) as f32;
-            let state = format!("loss {:.3} rate {rate:.1e}", sums.total / count);
-            let done = ((step + 1) * train.batch) as u64;
-            observer.event(Event::Advance { done, state: &state });
+            let (loss, terms) = means(&sums, (step + 1) * self.model.levels.len());
+            let images = ((step + 1) * train.batch) as u64;
+            observer.event(Event::Step(StepRecord { images, loss, terms: &terms, rate }));
         }
         observer.event(Event::End);
-        let count = (steps * self.model.levels.len()) as f64;
-        let terms = sums.terms.iter().map(|(n, v)| (n.to_string(), *v as f64 / count)).collect();
+        let (loss, terms) = means(&sums, steps * self.model.levels.len());
         Ok(PassRecord {
             epoch: epoch + 1,
             pass: pass + 1,
             passes: self.passes(),
             rate,
-            loss: sums.total as f64 / count,
-            terms,
+            loss,
+            terms: terms.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
             seconds: started.elapsed().as_secs_f64(),
+            images,
+            memory: memory::resident(),
             image_auroc: None,
             pixel_auroc: None,
         })
     }
+}
+
+/// One of the runs of rows that a map falls into where each has about `share` of its positions, as
+/// the positions it covers; all of them of a flow that needs whole maps.
+fn rows(share: f64, shape: &LevelShape, whole: bool, draws: &mut Draws) -> Range<usize> {
+    let runs = ((1.0 / share).round() as usize).clamp(1, shape.height);
+    if whole || runs == 1 {
+        return 0..shape.positions();
+    }
+    let run = draws.below(runs);
+    let row = |run: usize| run * shape.height / runs * shape.width;
+    row(run)..row(run + 1)
+}
+
+/// The mean of `count` losses and of each term.
+fn means(sums: &StepLoss, count: usize) -> (f64, Vec<(&'static str, f64)>) {
+    let mean = |sum: f32| sum as f64 / count as f64;
+    (mean(sums.total), sums.terms.iter().map(|(name, sum)| (*name, mean(*sum))).collect())
 }
 
 fn add(sums: &mut StepLoss, step: &StepLoss) {

@@ -104,6 +104,10 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     if !c.score.rule.is_empty() {
         one_of("score.rule", &c.score.rule, &hgad_scores::kinds())?;
     }
+    one_of("features.scale", &c.features.scale, &crate::scaling::SCALES)?;
+    one_of("prior.start", &c.prior.start, &["paper", "data"])?;
+    let share = c.train.positions > 0.0 && c.train.positions <= 1.0;
+    require("train.positions", share, c.train.positions, "expected a share above 0, up to 1")?;
     one_of("score.class", &c.score.class, &["given", "inferred"])?;
     let terms = hgad_losses::kinds();
     for name in c.loss.more.keys() {

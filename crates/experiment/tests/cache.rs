@@ -11,6 +11,7 @@ fn extractor(precision: Precision) -> Extractor {
         backbone: "test".into(),
         fingerprint: "weights 1".into(),
         transform: "none".into(),
+        patches: String::new(),
         img_size: 8,
         levels: [4, 2].map(|s| LevelShape { height: s, width: s, channels: 3 }).to_vec(),
         precision,

@@ -33,7 +33,7 @@ fn gradients(kind: &str, chunk: usize) -> (f32, HashMap<usize, Vec<f32>>) {
     let vars: Vec<_> = parameters.iter().flat_map(|p| p.trainable_vars()).collect();
     let mut all = HashMap::new();
     let losses = step
-        .gradients(&LevelBatch { maps, labels: &labels }, |_, var, g| {
+        .gradients(&LevelBatch { maps, labels: &labels }, 0..shape.positions(), |_, var, g| {
             let at = vars.iter().position(|(_, v)| v.id() == var.id()).unwrap();
             all.insert(at, g.to_vec());
             Ok(())

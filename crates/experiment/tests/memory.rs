@@ -62,7 +62,7 @@ fn peak(images: usize, side: usize) -> usize {
         assert!(trainer.is_some(), "the fused step");
         let (epoch, chunk, device) = (2, 1024, &Device::Cpu);
         let mut step = Step { level, loss: &loss, trainer, epoch, chunk, device };
-        let losses = step.run(&batch, &mut adam, 1e-4, &settings).unwrap();
+        let losses = step.run(&batch, 0..shape.positions(), &mut adam, 1e-4, &settings).unwrap();
         assert!(losses.total.is_finite());
     }
     MOST.load(Relaxed) - before

@@ -64,29 +64,48 @@ pub(crate) fn level() -> Level {
     static LEVEL: std::sync::OnceLock<Level> = std::sync::OnceLock::new();
     *LEVEL.get_or_init(|| {
         let asked = std::env::var("HGAD_ISA").unwrap_or_default();
-        #[cfg(target_arch = "x86_64")]
-        {
-            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-            let avx512 = avx2
-                && is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512bw")
-                && is_x86_feature_detected!("avx512dq")
-                && is_x86_feature_detected!("avx512vl");
-            if avx512 && asked.is_empty() {
-                return Level::Avx512;
-            }
-            if avx2 && asked != "baseline" {
-                return Level::Avx2;
-            }
+        match (detected(), asked.as_str()) {
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512 | Level::Avx2, "baseline") => Level::Baseline,
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512, asked) if !asked.is_empty() => Level::Avx2,
+            (best, _) => best,
         }
-        let _ = asked;
-        Level::Baseline
     })
+}
+
+/// The best level of this processor.
+fn detected() -> Level {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        let avx512 = avx2
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512dq")
+            && is_x86_feature_detected!("avx512vl");
+        if avx512 {
+            return Level::Avx512;
+        }
+        if avx2 {
+            return Level::Avx2;
+        }
+    }
+    Level::Baseline
 }
 
 /// The instruction set the kernels run on: `avx512`, `avx2`, `neon` or `baseline`.
 pub fn isa_name() -> &'static str {
-    match level() {
+    name(level())
+}
+
+/// The best instruction set of this processor, whatever HGAD_ISA says; named as by [`isa_name`].
+pub fn detected_isa_name() -> &'static str {
+    name(detected())
+}
+
+fn name(level: Level) -> &'static str {
+    match level {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => "avx512",
         #[cfg(target_arch = "x86_64")]

@@ -21,6 +21,14 @@ impl Weight {
         &self.var
     }
 
+    /// Gives it another value of the same shape, before it is trained; its type and device stay.
+    ///
+    /// # Errors
+    /// Another shape.
+    pub fn set(&self, value: &Tensor) -> candle_core::Result<()> {
+        self.var.set(&value.to_dtype(self.var.dtype())?.to_device(self.var.device())?)
+    }
+
     /// Its value now; gradients reach it if it is trained and its model is being tracked.
     pub fn get(&self) -> Tensor {
         match &self.tracking {

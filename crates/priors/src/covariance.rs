@@ -1,7 +1,7 @@
 //! Covariances of Gaussians: the identity, or a learned diagonal.
 
 use crate::PriorError;
-use candle_core::{D, Result, Tensor};
+use candle_core::{D, Device, Result, Tensor};
 use hgad_kernels::{gaussian_logits, mixture_log_density};
 use hgad_parameters::{Parameters, Weight};
 
@@ -13,10 +13,12 @@ pub enum Spread {
     Identity,
     /// A learned variance for each dimension of each Gaussian.
     Diagonal,
+    /// That, on latents that were whitened by their class's own covariance, taken from data at the start.
+    Whitened,
 }
 
 /// The names of [`Spread`].
-pub const COVARIANCES: [&str; 2] = ["identity", "diagonal"];
+pub const COVARIANCES: [&str; 3] = ["identity", "diagonal", "whitened"];
 
 impl Spread {
     /// The spread of that name.
@@ -27,10 +29,11 @@ impl Spread {
         match name {
             "identity" => Ok(Self::Identity),
             "diagonal" => Ok(Self::Diagonal),
+            "whitened" => Ok(Self::Whitened),
             _ => Err(PriorError::Setting {
                 key: "covariance",
                 value: name.into(),
-                why: "expected identity or diagonal",
+                why: "expected identity, diagonal or whitened",
             }),
         }
     }
@@ -57,8 +60,25 @@ impl Covariance {
         let start = vec![0.0; shape.elem_count()];
         Ok(Self(match spread {
             Spread::Identity => None,
-            Spread::Diagonal => Some(parameters.trainable(name, shape, start)?),
+            Spread::Diagonal | Spread::Whitened => Some(parameters.trainable(name, shape, start)?),
         }))
+    }
+
+    /// Logarithms of the standard deviations, where they are learned.
+    pub(crate) fn log_std(&self) -> Option<Tensor> {
+        self.0.as_ref().map(Weight::get)
+    }
+
+    /// Sets the standard deviations, row-major as the centres; unit ones stay as they are.
+    ///
+    /// # Errors
+    /// Another number of them.
+    pub(crate) fn start(&self, deviations: &[f64]) -> std::result::Result<(), PriorError> {
+        if let Some(log_std) = &self.0 {
+            let logs = deviations.iter().map(|d| d.ln()).collect();
+            log_std.set(&Tensor::from_vec(logs, log_std.get().shape(), &Device::Cpu)?)?;
+        }
+        Ok(())
     }
 
     /// `-½ |(z - c_k) / σ_k|² - sum ln σ_k`, (B, P, K): `z` (B, P, D), `centers` (K, D).

@@ -1,10 +1,11 @@
 //! Several Gaussians a class around the class's main centre: HGAD's hierarchical mixture.
 
+use crate::k_means::Clusters;
 use crate::mixture::weight;
 use crate::prior::{check, log_softmax};
 use crate::{Covariance, GaussianMixture, Learned, Prior, PriorError};
-use candle_core::Tensor;
-use hgad_parameters::{Parameters, Weight};
+use candle_core::{Device, Tensor};
+use hgad_parameters::{Draws, Parameters, Weight};
 
 /// The inter-class mixture `sum_k p_k N(mu_k, S_k)`, and within class y the mixture of M centres
 /// `mu_y` and `mu_y + delta_y,i` with weights and covariances of its own (Yao et al., ECCV 2024,
@@ -70,17 +71,61 @@ impl Prior for HierarchicalMixture {
     }
 
     /// `logsumexp_i(-½ |z - (mu_y + delta_y,i)|² + ln softmax(phi_intra_y)_i)`, and where
-    /// covariances are learned, with them as in [`Covariance::logits`].
+    /// covariances are learned, with them as in [`Covariance::logits`]. Under full covariances `delta` is
+    /// in the whitened coordinates of the class.
     fn log_density_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Tensor, PriorError> {
         let (b, _) = check(z, self.dim(), Some((labels, self.main.classes())))?;
         let labels = Tensor::from_slice(labels, b, z.device())?;
-        let centers = self.centers_of(&labels)?;
         let weights = log_softmax(&self.phi.get())?.index_select(&labels, 0)?;
+        if let Some(whitening) = self.main.whitening() {
+            let mu = self.main.centers().detach().index_select(&labels, 0)?.unsqueeze(1)?;
+            let (u, log_det) = whitening.of_class(z, &mu, &labels)?;
+            let around = self.delta.get().index_select(&labels, 0)?;
+            let centers = Tensor::cat(&[&mu.zeros_like()?, &around], 1)?;
+            let density = self.covariance.mixture(&u, &centers, &weights, &labels)?;
+            return Ok(density.broadcast_add(&log_det)?);
+        }
+        let centers = self.centers_of(&labels)?;
         Ok(self.covariance.mixture(z, &centers, &weights, &labels)?)
     }
 
     fn main_centers(&self) -> Result<Option<Tensor>, PriorError> {
         self.main.main_centers()
+    }
+
+    /// The main centres as [`GaussianMixture`] starts them; the others of a class become the centres of
+    /// clusters of its latents (k-means), with their deviations and shares. The main centre, which
+    /// stands for all of them, counts as one of M.
+    fn start(&self, z: &[f32], labels: &[u32], draws: &mut Draws) -> Result<bool, PriorError> {
+        let classes = self.main.start_classes(z, labels, draws)?;
+        let (dim, centers) = (self.dim(), self.phi.get().dim(1)?);
+        let mut delta =
+            self.delta.get().to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+        let mut deviations = vec![1.0; classes.len() * centers * dim];
+        let mut phi = vec![0.0; classes.len() * centers];
+        for (class, own) in classes.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
+            let all = Clusters::fit(own, dim, 1, draws)?;
+            let parts = Clusters::fit(own, dim, centers - 1, draws)?;
+            let around = (centers - 1) * dim;
+            let of_class = &mut delta[class * around..(class + 1) * around];
+            of_class.iter_mut().zip(&parts.centers).for_each(|(d, c)| *d = *c as f32);
+            let of_class = &mut deviations[class * centers * dim..(class + 1) * centers * dim];
+            of_class[..dim].copy_from_slice(&all.deviations);
+            of_class[dim..].copy_from_slice(&parts.deviations);
+            let share = 1.0 / centers as f64;
+            phi[class * centers] = share.ln();
+            for (p, s) in
+                phi[class * centers + 1..(class + 1) * centers].iter_mut().zip(parts.shares)
+            {
+                // An empty cluster keeps a weight that training can raise.
+                *p = (s * (1.0 - share)).max(1e-4).ln();
+            }
+        }
+        let count = classes.len();
+        self.delta.set(&Tensor::from_vec(delta, (count, centers - 1, dim), &Device::Cpu)?)?;
+        self.covariance.start(&deviations)?;
+        self.phi.set(&Tensor::from_vec(phi, (count, centers), &Device::Cpu)?)?;
+        Ok(true)
     }
 
     fn has_intra_classes(&self) -> bool {

@@ -11,9 +11,11 @@
 //!
 //! Invariant: this crate knows nothing of flows, losses or images.
 
+mod class_whitening;
 mod covariance;
 mod error;
 mod hierarchical;
+mod k_means;
 mod mixture;
 mod prior;
 mod registry;

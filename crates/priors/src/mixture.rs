@@ -1,10 +1,12 @@
 //! One Gaussian a class: the inter-class mixture.
 
-use crate::prior::{check, log_softmax};
+use crate::class_whitening::ClassWhitening;
+use crate::k_means::Clusters;
+use crate::prior::{by_class, check, log_softmax};
 use crate::{Covariance, Prior, PriorError, Spread};
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 use hgad_kernels::log_sum_exp;
-use hgad_parameters::{Parameters, Weight, seeded};
+use hgad_parameters::{Draws, Parameters, Weight, seeded};
 
 /// `sum_k p_k N(mu_k, S_k)` over C classes.
 pub struct GaussianMixture {
@@ -13,6 +15,7 @@ pub struct GaussianMixture {
     mu: Weight,
     phi: Weight,
     covariance: Covariance,
+    whitening: Option<ClassWhitening>,
 }
 
 /// What of a mixture is learned.
@@ -54,7 +57,62 @@ impl GaussianMixture {
         let even = vec![0.0; classes];
         let phi = weight(parameters, "phi_inter", classes, even, learned.weights)?;
         let covariance = Covariance::new(parameters, "log_std", (classes, dim), learned.spread)?;
-        Ok(Self { dim, classes, mu, phi, covariance })
+        let whitening = match learned.spread {
+            Spread::Whitened => Some(ClassWhitening::new(parameters, classes, dim)?),
+            _ => None,
+        };
+        Ok(Self { dim, classes, mu, phi, covariance, whitening })
+    }
+
+    /// The maps that whiten each class, where covariances are full.
+    pub(crate) fn whitening(&self) -> Option<&ClassWhitening> {
+        self.whitening.as_ref()
+    }
+
+    fn logits(&self, z: &Tensor) -> Result<Tensor, PriorError> {
+        let mu = self.mu.get();
+        Ok(match (&self.whitening, self.covariance.log_std()) {
+            (Some(whitening), Some(log_std)) => whitening.logits(z, &mu, &log_std)?,
+            _ => self.covariance.logits(z, &mu)?,
+        })
+    }
+
+    /// Places the main Gaussians; gives the latents of each class as Gaussians around its main centre see
+    /// them, whitened where they are.
+    pub(crate) fn start_classes(
+        &self,
+        z: &[f32],
+        labels: &[u32],
+        draws: &mut Draws,
+    ) -> Result<Vec<Vec<f32>>, PriorError> {
+        let (dim, classes) = (self.dim, by_class(z, labels, self.dim, self.classes)?);
+        let mut mu = self.mu.get().to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+        let mut shares = vec![1.0; self.classes];
+        for (class, own) in classes.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
+            let center = Clusters::fit(own, dim, 1, draws)?.centers;
+            mu[class * dim..][..dim].iter_mut().zip(center).for_each(|(m, c)| *m = c as f32);
+            shares[class] = own.len() as f64;
+        }
+        let around: Vec<Vec<f32>> = match &self.whitening {
+            Some(whitening) => whitening.start(&classes, dim)?,
+            None => {
+                let own = classes.iter().zip(mu.chunks_exact(dim));
+                own.map(|(z, mu)| z.iter().zip(mu.iter().cycle()).map(|(z, m)| z - m).collect())
+                    .collect()
+            }
+        };
+        let mut deviations = vec![1.0; self.classes * dim];
+        for (class, own) in around.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
+            let found = Clusters::fit(own, dim, 1, draws)?.deviations;
+            deviations[class * dim..][..dim].copy_from_slice(&found);
+        }
+        self.mu.set(&Tensor::from_vec(mu, (self.classes, dim), &Device::Cpu)?)?;
+        self.covariance.start(&deviations)?;
+        let logs: Vec<f64> = shares.iter().map(|s| s.ln()).collect();
+        let mean = logs.iter().sum::<f64>() / logs.len() as f64;
+        let phi = logs.iter().map(|l| l - mean).collect();
+        self.phi.set(&Tensor::from_vec(phi, self.classes, &Device::Cpu)?)?;
+        Ok(around)
     }
 
     /// Number C of classes.
@@ -125,7 +183,7 @@ impl Prior for GaussianMixture {
 
     fn class_logits(&self, z: &Tensor) -> Result<Option<Tensor>, PriorError> {
         check(z, self.dim, None)?;
-        Ok(Some(self.covariance.logits(z, &self.mu.get())?))
+        Ok(Some(self.logits(z)?))
     }
 
     fn log_class_weights(&self) -> Result<Option<Tensor>, PriorError> {
@@ -136,7 +194,7 @@ impl Prior for GaussianMixture {
         check(z, self.dim, None)?;
         let logits = match logits {
             Some(l) => l.clone(),
-            None => self.covariance.logits(z, &self.mu.get())?,
+            None => self.logits(z)?,
         };
         let weights = log_softmax(&self.phi.get())?;
         Ok(log_sum_exp(&logits, &weights)?)
@@ -148,10 +206,21 @@ impl Prior for GaussianMixture {
         let mu = self.mu.get().index_select(&index, 0)?.unsqueeze(1)?;
         // A mixture of one, whose weight is 1.
         let weights = Tensor::zeros((b, 1), z.dtype(), z.device())?;
+        if let Some(whitening) = &self.whitening {
+            let (u, log_det) = whitening.of_class(z, &mu, &index)?;
+            let density = self.covariance.mixture(&u, &mu.zeros_like()?, &weights, &index)?;
+            return Ok(density.broadcast_add(&log_det)?);
+        }
         Ok(self.covariance.mixture(z, &mu, &weights, &index)?)
     }
 
     fn main_centers(&self) -> Result<Option<Tensor>, PriorError> {
         Ok(Some(self.centers().detach()))
+    }
+
+    /// Each class's centre becomes the mean of its latents, its deviations theirs, its weight its share.
+    fn start(&self, z: &[f32], labels: &[u32], draws: &mut Draws) -> Result<bool, PriorError> {
+        self.start_classes(z, labels, draws)?;
+        Ok(true)
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::PriorError;
 use candle_core::{D, Result, Tensor};
+use hgad_parameters::Draws;
 
 /// A density of latent vectors. `z` is (B, P, D): P vectors of each of B images, whose classes
 /// are `labels` (B). Gradients reach `z` and the parameters.
@@ -51,6 +52,22 @@ pub trait Prior: Send + Sync {
         Ok(None)
     }
 
+    /// Places centres, deviations and weights where the latents of a sample lie: `z` (N, D) row-major,
+    /// each of its class in `labels` (N). Once, before a training. `false` where nothing of it starts
+    /// from data.
+    ///
+    /// # Errors
+    /// Latents of another dimension; a label beyond the classes.
+    fn start(
+        &self,
+        z: &[f32],
+        labels: &[u32],
+        draws: &mut Draws,
+    ) -> std::result::Result<bool, PriorError> {
+        let _ = (z, labels, draws);
+        Ok(false)
+    }
+
     /// Whether a class has centres of its own around the main one, which a second stage trains.
     fn has_intra_classes(&self) -> bool {
         false
@@ -63,6 +80,25 @@ pub trait Prior: Send + Sync {
 /// From candle.
 pub fn log_softmax(x: &Tensor) -> Result<Tensor> {
     x.broadcast_sub(&x.log_sum_exp(D::Minus1)?.unsqueeze(D::Minus1)?)
+}
+
+/// The vectors of each class, row-major: `z` (N, D), `labels` (N).
+pub(crate) fn by_class(
+    z: &[f32],
+    labels: &[u32],
+    dim: usize,
+    classes: usize,
+) -> std::result::Result<Vec<Vec<f32>>, PriorError> {
+    if z.len() != labels.len() * dim {
+        let found = vec![z.len()];
+        return Err(PriorError::Latents { dim, labels: labels.len(), found });
+    }
+    let mut all = vec![Vec::new(); classes];
+    for (vector, &label) in z.chunks_exact(dim).zip(labels) {
+        let own = all.get_mut(label as usize).ok_or(PriorError::Label { label, classes })?;
+        own.extend_from_slice(vector);
+    }
+    Ok(all)
 }
 
 /// Checks `z` (B, P, D) and the labels (B), and gives (B, P).

@@ -21,6 +21,14 @@ impl SingleGaussian {
     pub fn new(parameters: &Parameters, dim: usize, spread: Spread) -> Result<Self, PriorError> {
         let learned = match spread {
             Spread::Identity => None,
+            Spread::Whitened => {
+                let why = "it is for priors with classes, mixture and hierarchical; use diagonal";
+                return Err(PriorError::Setting {
+                    key: "covariance",
+                    value: "whitened".into(),
+                    why,
+                });
+            }
             Spread::Diagonal => Some((
                 parameters.fixed("mu", (1, dim), vec![0.0; dim])?,
                 Covariance::new(parameters, "log_std", (1, dim), spread)?,

@@ -4,7 +4,8 @@
 use crate::ScoreError;
 use crate::conformal::Reference;
 use crate::image_score::image_score;
-use crate::rule::{LevelScores, MapConfig};
+use crate::rule::{LevelScores, MapConfig, ScoreRule};
+use crate::standardized::{Normal, StandardizedRule};
 use crate::term_map::{Evidence, TermLevel, anomaly, normality, terms};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -26,6 +27,9 @@ pub struct TermConstants {
 pub struct ClassCalibration {
     /// Of the terms that the evidence looks at: likelihood first, then entropy.
     pub terms: Vec<TermConstants>,
+    /// What is usual in them, by level: the standardized rule's constants, and none of another's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub normal: Vec<Normal>,
     /// Image scores (largest values of their maps) of the calibration images.
     pub scores: Reference,
     /// Median of [`atypicality`] over them.
@@ -55,12 +59,23 @@ impl ClassCalibration {
         let typical = median(shifts.clone());
         let deviation = shifts.iter().map(|s| (s - typical).abs()).sum::<f64>() / images as f64;
         let nothing = || ScoreError::NothingToCalibrate;
+        let normal = match evidence {
+            Evidence::Standardized => Normal::fit(images, levels, config)?,
+            _ => Vec::new(),
+        };
         let scores: Vec<f32> = (0..images)
             .into_par_iter()
-            .map(|i| image_score(&map(evidence, &constants, &terms, i, config)))
-            .collect();
+            .map(|i| match evidence {
+                Evidence::Standardized => {
+                    let own: Vec<LevelScores> = levels.iter().map(|l| l.image(i)).collect();
+                    Ok(image_score(&standardized(&own, &normal, config)?, config.top))
+                }
+                _ => Ok(image_score(&map(evidence, &constants, &terms, i, config), config.top)),
+            })
+            .collect::<Result<_, ScoreError>>()?;
         Ok(Self {
             terms: constants,
+            normal,
             scores: Reference::new(scores).ok_or_else(nothing)?,
             typical,
             // Images that are all alike still differ in rounding.
@@ -79,6 +94,9 @@ impl ClassCalibration {
         levels: &[LevelScores],
         config: &MapConfig,
     ) -> Result<Vec<f32>, ScoreError> {
+        if evidence == Evidence::Standardized {
+            return standardized(levels, &self.normal, config);
+        }
         let terms = terms(evidence, "deployed", 1, levels)?;
         Ok(map(evidence, &self.terms, &terms, 0, config))
     }
@@ -87,6 +105,18 @@ impl ClassCalibration {
     pub fn foreignness(&self, atypicality: f64) -> f64 {
         (atypicality - self.typical) / self.spread
     }
+}
+
+/// The map of one image by the standardized rule, whose constants are those of every rule of its kind.
+fn standardized(
+    levels: &[LevelScores],
+    normal: &[Normal],
+    config: &MapConfig,
+) -> Result<Vec<f32>, ScoreError> {
+    let with =
+        |(l, n): (&LevelScores, &Normal)| LevelScores { normal: vec![n.clone()], ..l.clone() };
+    let levels: Vec<LevelScores> = levels.iter().zip(normal).map(with).collect();
+    StandardizedRule.maps(1, &levels, config)
 }
 
 /// The map of the `image`-th image of `terms`.
@@ -118,7 +148,7 @@ fn constants(images: usize, levels: &[TermLevel], config: &MapConfig) -> TermCon
         .into_par_iter()
         .map(|i| {
             let own: Vec<TermLevel> = levels.iter().map(|l| l.image(i)).collect();
-            image_score(&normality(&own, &tops, config.size))
+            image_score(&normality(&own, &tops, config.size), 0.0)
         })
         .reduce(|| f32::NEG_INFINITY, f32::max);
     TermConstants { tops, best }

@@ -15,6 +15,18 @@ pub enum ScoreError {
         /// Values given.
         found: usize,
     },
+    /// The standardized rule without what it standardizes by.
+    #[error(
+        "level {level}: the score `standardized` needs the moments of normal images for each of {images} images, got {found}"
+    )]
+    Normal {
+        /// Which level.
+        level: usize,
+        /// Images to score.
+        images: usize,
+        /// Moments given.
+        found: usize,
+    },
     /// A rule asks for an entropy that the prior cannot give.
     #[error(
         "the score `{rule}` needs the class posterior, and a prior without classes has none; use score.rule = \"likelihood\""

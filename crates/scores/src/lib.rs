@@ -15,6 +15,7 @@ mod gaussian_filter;
 mod image_score;
 mod paper_rule;
 mod rule;
+mod standardized;
 mod term_map;
 mod terms;
 
@@ -25,5 +26,6 @@ pub use gaussian_filter::gaussian_filter;
 pub use image_score::image_score;
 pub use paper_rule::PaperRule;
 pub use rule::{Constructor, LevelScores, MapConfig, ScoreRule, kinds, register, rule};
+pub use standardized::{Normal, StandardizedRule};
 pub use term_map::Evidence;
 pub use terms::{ScoreTerms, class_evidence, score_terms};

@@ -2,6 +2,7 @@
 
 use crate::ScoreError;
 use crate::paper_rule::PaperRule;
+use crate::standardized::{Normal, StandardizedRule};
 use crate::term_map::Evidence;
 use hgad_registry::Registry;
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,9 @@ pub struct LevelScores {
     pub likelihood: Vec<f32>,
     /// As `likelihood`; `None` under a prior without classes.
     pub neg_entropy: Option<Vec<f32>>,
+    /// What is usual in normal images of each image's class, one an image; empty where the rule does
+    /// not need it.
+    pub normal: Vec<Normal>,
 }
 
 impl LevelScores {
@@ -27,6 +31,7 @@ impl LevelScores {
         Self {
             likelihood: own(&self.likelihood),
             neg_entropy: self.neg_entropy.as_ref().map(own),
+            normal: self.normal.get(i).cloned().into_iter().collect(),
             ..*self
         }
     }
@@ -39,12 +44,15 @@ pub struct MapConfig {
     pub size: usize,
     /// Standard deviation of the Gaussian filter, pixels; 0 for none.
     pub sigma: f64,
+    /// Share of a map's values, the largest, whose mean is the image score; 0 for the largest alone.
+    #[serde(default)]
+    pub top: f64,
 }
 
 impl Default for MapConfig {
-    /// The paper's: 256 pixels, sigma 4.
+    /// The paper's: 256 pixels, sigma 4, the largest value.
     fn default() -> Self {
-        Self { size: 256, sigma: 4.0 }
+        Self { size: 256, sigma: 4.0, top: 0.0 }
     }
 }
 
@@ -56,6 +64,11 @@ pub trait ScoreRule: Send + Sync {
 
     /// Whether it needs a class posterior, and so a prior with classes.
     fn needs_classes(&self) -> bool {
+        false
+    }
+
+    /// Whether it needs [`LevelScores::normal`], the moments of normal images.
+    fn needs_normal(&self) -> bool {
         false
     }
 
@@ -82,6 +95,7 @@ static REGISTRY: Registry<Constructor> = Registry::new(&[
     ("sum", || Box::new(PaperRule(Evidence::Sum))),
     ("likelihood", || Box::new(PaperRule(Evidence::Likelihood))),
     ("entropy", || Box::new(PaperRule(Evidence::Entropy))),
+    ("standardized", || Box::new(StandardizedRule)),
 ]);
 
 /// The names that [`rule`] knows.

@@ -18,6 +18,8 @@ pub enum Evidence {
     Product,
     /// Both, added: each runs from 0 to the number of levels at most.
     Sum,
+    /// Likelihood alone, each level in deviations of normal images: the standardized rule's.
+    Standardized,
 }
 
 impl Evidence {
@@ -28,12 +30,13 @@ impl Evidence {
             Self::Entropy => "entropy",
             Self::Product => "product",
             Self::Sum => "sum",
+            Self::Standardized => "standardized",
         }
     }
 
     /// The one of that name.
     pub fn named(name: &str) -> Option<Self> {
-        [Self::Likelihood, Self::Entropy, Self::Product, Self::Sum]
+        [Self::Likelihood, Self::Entropy, Self::Product, Self::Sum, Self::Standardized]
             .into_iter()
             .find(|e| e.name() == name)
     }
@@ -45,7 +48,7 @@ impl Evidence {
 
     /// Whether it looks at the entropy, which only a prior with classes has.
     pub fn has_entropy(self) -> bool {
-        self != Self::Likelihood
+        !matches!(self, Self::Likelihood | Self::Standardized)
     }
 
     /// One map of the maps of the terms it looks at.

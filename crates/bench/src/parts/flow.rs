@@ -90,7 +90,7 @@ fn step(shape: LevelShape, classes: usize, setup: &Setup) -> Result<f64, BenchEr
             device: &Device::Cpu,
         };
         let batch = LevelBatch { maps, labels: &labels };
-        step.run(&batch, &mut adam, 1e-5, &settings).map(drop)
+        step.run(&batch, 0..shape.positions(), &mut adam, 1e-5, &settings).map(drop)
     };
     Ok(a_vector(setup.clock.median(run)?, shape))
 }

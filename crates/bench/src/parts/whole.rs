@@ -6,7 +6,7 @@ use super::image_files::{ANY, ImageFiles};
 use crate::case::{Plan, Setup};
 use crate::error::BenchError;
 use candle_core::{Device, Tensor};
-use hgad_backbones::{extract_pyramid, map_sizes};
+use hgad_backbones::{Patches, extract_pyramid, map_sizes};
 use hgad_datasets::{Transform, read_image};
 use hgad_experiment::{Config, LevelShape, Model};
 use hgad_scores::MapConfig;
@@ -25,7 +25,7 @@ fn test_image(setup: &Setup) -> Result<f64, BenchError> {
     let backbone = drawn("tf_efficientnet_lite0")?;
     let normalization = backbone.normalization();
     let transform = Transform { img_size: SIDE, mean: normalization.mean, std: normalization.std };
-    let shapes: Vec<LevelShape> = map_sizes(backbone.as_ref(), SIDE, LEVELS)?
+    let shapes: Vec<LevelShape> = map_sizes(backbone.as_ref(), SIDE, LEVELS, &Patches::default())?
         .into_iter()
         .map(|(height, width, channels)| LevelShape { height, width, channels })
         .collect();
@@ -34,12 +34,12 @@ fn test_image(setup: &Setup) -> Result<f64, BenchError> {
     let model = Model::new(&config, &shapes, &names, &Device::Cpu)?;
     model.track(false);
     let rule = hgad_scores::rule("product")?;
-    let map = MapConfig { size: config.data.mask_size, sigma: config.score.sigma };
+    let map = MapConfig { size: config.data.mask_size, sigma: config.score.sigma, top: 0.0 };
     let mut number = 0;
     let to_map = |path: &Path| -> Result<Vec<f32>, BenchError> {
         let pixels = transform.image(&read_image(path)?)?;
         let image = Tensor::from_vec(pixels, (1, SIDE, SIDE, 3), &Device::Cpu)?;
-        let maps = extract_pyramid(backbone.as_ref(), &image, LEVELS)?;
+        let maps = extract_pyramid(backbone.as_ref(), &image, LEVELS, &Patches::default())?;
         let levels = model
             .levels
             .iter()

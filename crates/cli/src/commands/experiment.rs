@@ -13,6 +13,9 @@ pub fn run(a: ExperimentArguments, terminal: &Terminal) -> Outcome {
     if a.without_backbone {
         overrides.push("run.backbone_weights=false".into());
     }
+    if a.tensorboard {
+        overrides.push("run.tensorboard=true".into());
+    }
     let config = compose(&a.name, &overrides)?;
     let resume = match a.resume {
         None => Resume::No,
@@ -57,6 +60,9 @@ pub fn run(a: ExperimentArguments, terminal: &Terminal) -> Outcome {
     println!("to use the model: hgad predict {} IMAGE-OR-FOLDER ...", folder.path().display());
     if folder.report().is_file() {
         println!("report {}", folder.report().display());
+    }
+    if results.settings.run.tensorboard {
+        println!("curves: tensorboard --logdir {}", folder.path().display());
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,7 @@ use std::time::Instant;
 const ANOMALOUS: u8 = 3;
 
 /// Looks at images with a trained model.
-pub fn run(a: PredictArguments, quiet: bool, terminal: &Terminal) -> Outcome {
+pub fn run(a: PredictArguments, terminal: &Terminal) -> Outcome {
     let started = Instant::now();
     let predictor = Predictor::load(
         &a.model,
@@ -41,7 +41,7 @@ pub fn run(a: PredictArguments, quiet: bool, terminal: &Terminal) -> Outcome {
         };
         note(&format!("no guarantee for {class}{others}: {why}"));
     }
-    let listed = a.out.is_none() && !quiet;
+    let listed = a.out.is_none();
     let classes = match (a.class, a.class_from_folder) {
         (Some(name), _) => ClassSource::Given(name),
         (None, true) => ClassSource::Folder,

@@ -88,3 +88,48 @@ pub fn fail(mut c: Command) -> (i32, String) {
 pub fn json(path: &Path) -> serde_json::Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
+
+/// A run that is going on.
+pub struct Going {
+    child: std::process::Child,
+    /// Its folder.
+    pub run: PathBuf,
+}
+
+impl Going {
+    /// Starts `experiment` of that name, in a place that has no run of it, and waits until it has
+    /// `passes` passes and a checkpoint behind it.
+    pub fn start(place: &Place, name: &str, mut experiment: Command, passes: usize) -> Self {
+        let silent = || std::process::Stdio::null();
+        let mut child = experiment.stdout(silent()).stderr(silent()).spawn().unwrap();
+        let started = std::time::Instant::now();
+        loop {
+            if place.path().join("runs").join(name).is_dir() {
+                let run = place.run_of(name);
+                let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
+                let saved = run.join("checkpoint/last.safetensors").is_file();
+                if saved && lines.lines().count() >= passes {
+                    return Self { child, run };
+                }
+            }
+            assert!(child.try_wait().unwrap().is_none(), "it ended by itself");
+            assert!(started.elapsed().as_secs() < 120, "{passes} passes took two minutes");
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        }
+    }
+
+    /// Kills it; gives its folder.
+    pub fn kill(mut self) -> PathBuf {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        assert!(!self.run.join("results.json").exists(), "it ended before it was killed");
+        self.run.clone()
+    }
+}
+
+impl Drop for Going {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

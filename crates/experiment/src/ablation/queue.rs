@@ -225,7 +225,7 @@ impl Work<'_> {
     }
 }
 
-/// Tells of one run: as it is where it runs alone, else in lines that say which run they are of.
+/// Tells of one run, with its name.
 struct Tagged<'a> {
     work: &'a Work<'a>,
     label: String,
@@ -236,19 +236,8 @@ impl Observer for Tagged<'_> {
         if let Event::Pass(_) = event {
             self.work.state().warm = true;
         }
-        let observer = self.work.observer;
-        if self.work.options.jobs <= 1 {
-            return observer.event(event);
-        }
-        match event {
-            Event::Note(t) => observer.event(Event::Note(&format!("{}: {t}", self.label))),
-            Event::Warning(t) => observer.event(Event::Warning(&format!("{}: {t}", self.label))),
-            Event::Pass(r) => observer.event(Event::Note(&format!(
-                "{}: pass {}/{}, loss {:.3}, {:.1} s",
-                self.label, r.pass, r.passes, r.loss, r.seconds
-            ))),
-            Event::Begin { .. } | Event::Advance { .. } | Event::End => {}
-        }
+        let alone = self.work.options.jobs <= 1;
+        self.work.observer.event(Event::Of { run: &self.label, alone, event: &event });
     }
 }
 

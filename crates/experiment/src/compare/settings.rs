@@ -8,7 +8,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// Settings that change no figure, or only where files are and what is shown. Seeds are a run's own.
-const WITHOUT_EFFECT: [&str; 20] = [
+const WITHOUT_EFFECT: [&str; 21] = [
     "about",
     "backbone.weights",
     "cache.dir",
@@ -27,6 +27,7 @@ const WITHOUT_EFFECT: [&str; 20] = [
     "report.vectors",
     "run.backbone_weights",
     "run.dir",
+    "run.tensorboard",
     "seed",
     "train.checkpoint_seconds",
     "train.chunk",

@@ -6,7 +6,7 @@ use super::prediction::{Prediction, regions};
 use crate::calibration::Calibration;
 use crate::device;
 use crate::error::ExperimentError;
-use crate::features::transform;
+use crate::features::{patches, transform};
 use crate::model::Model;
 use crate::model_file::{ModelFile, ModelHeader};
 use candle_core::{Device, Tensor};
@@ -247,7 +247,7 @@ impl Predictor {
         let threshold = self.thresholds[class];
         let calibrated = &self.calibration.classes[class];
         let name = self.classes()[class].clone();
-        let value = image_score(&raw) as f64;
+        let value = image_score(&raw, self.calibration.map.top) as f64;
         let map = scaled(raw, threshold.value);
         let map_size = self.calibration.map.size;
         let square = self.transform.region(image.width, image.height)?;
@@ -297,8 +297,12 @@ impl Predictor {
         images.iter().for_each(|i| pixels.extend_from_slice(&i.pixels));
         let images_tensor = Tensor::from_vec(pixels, (images.len(), side, side, 3), &Device::Cpu)?;
         let config = &self.header.config;
-        let maps =
-            extract_pyramid(self.backbone.as_ref(), &images_tensor, config.backbone.pyramid)?;
+        let maps = extract_pyramid(
+            self.backbone.as_ref(),
+            &images_tensor,
+            config.backbone.pyramid,
+            &patches(config),
+        )?;
         let maps: Vec<Vec<f32>> =
             maps.iter().map(|m| m.flatten_all()?.to_vec1::<f32>()).collect::<Result<_, _>>()?;
         let chunk = config.train.chunk.max(4096);

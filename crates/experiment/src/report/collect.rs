@@ -10,7 +10,6 @@ use crate::evaluate::{ClassMaps, Truth, pixel_masks};
 use crate::features::Features;
 use hgad_metrics::{Curves, curves};
 use hgad_report::{ClassCurves, CurvePair, GalleryClass, ImageScores, LevelLikelihoods, Threshold};
-use hgad_scores::image_score;
 use std::time::Instant;
 
 /// Vertices of a curve.
@@ -74,7 +73,7 @@ impl<'a> Collector<'a> {
     pub fn add(&mut self, of: &ClassMaps, class: &str) -> Result<(), ExperimentError> {
         let started = Instant::now();
         self.likelihoods.add(of, self.truth, class);
-        let scores: Vec<f32> = (0..of.samples.len()).map(|i| image_score(of.map(i))).collect();
+        let scores: Vec<f32> = (0..of.samples.len()).map(|i| of.image_score(i)).collect();
         let labels: Vec<bool> =
             of.samples.iter().map(|s| self.features.test[*s].is_anomalous()).collect();
         // A class without normal or anomalous images has no curve; its table says why.

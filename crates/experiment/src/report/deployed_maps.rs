@@ -30,19 +30,22 @@ pub fn deployed_maps<'a>(
         return Ok(None);
     }
     let rate = calibration.rates.false_alarm_rate;
-    let maps: Vec<Vec<f32>> = (0..of.samples.len())
+    let maps: Vec<(Vec<f32>, Vec<f32>)> = (0..of.samples.len())
         .into_par_iter()
         .map(|i| {
             let levels: Vec<LevelScores> = of.levels.iter().map(|l| l.image(i)).collect();
             let map = class(i).constants.map(calibration.evidence, &levels, &calibration.map)?;
-            Ok(scaled(map, class(i).threshold(rate).value))
+            let threshold = class(i).threshold(rate).value;
+            let score = scaled(vec![image_score(&map, calibration.map.top)], threshold);
+            Ok((scaled(map, threshold), score))
         })
         .collect::<Result<_, ExperimentError>>()?;
     Ok(Some(ClassMaps {
         class: of.class,
         samples: of.samples,
         size: of.size,
-        maps: maps.concat(),
+        scores: maps.iter().flat_map(|(_, score)| score.clone()).collect(),
+        maps: maps.into_iter().flat_map(|(map, _)| map).collect(),
         taken_for: of.taken_for.clone(),
         levels: Vec::new(),
     }))
@@ -77,7 +80,7 @@ pub fn image_scores(
 ) -> ImageScores {
     let peaks = (0..deployed.samples.len()).map(|i| {
         let is_anomalous = features.test[deployed.samples[i]].is_anomalous();
-        (f64::from(image_score(deployed.map(i))), is_anomalous)
+        (f64::from(deployed.image_score(i)), is_anomalous)
     });
     of_peaks(peaks, class, threshold)
 }

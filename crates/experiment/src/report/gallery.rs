@@ -8,7 +8,6 @@ use crate::features::Features;
 use crate::heat_maps::range;
 use hgad_datasets::Transform;
 use hgad_report::{GalleryClass, GalleryImage, Picture, Reason, Ring, Threshold, outline};
-use hgad_scores::image_score;
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
 use image::{ExtendedColorType, ImageBuffer, Luma};
@@ -52,7 +51,7 @@ pub fn of_class(
             id: sample.id.clone(),
             defect: sample.defect.clone(),
             reason,
-            score: f64::from(image_score(of.map(i))),
+            score: f64::from(of.image_score(i)),
             f1: fits[i],
             input: jpeg(input.as_raw(), side)?,
             map: jpeg(&colors(of.map(i), of.size, side, scale), side)?,
@@ -90,14 +89,14 @@ fn choose(
     let is_anomalous = |i: &usize| features.test[of.samples[*i]].is_anomalous();
     let mut fitted: Vec<usize> = all.clone().filter(|i| fits[*i].is_some()).collect();
     // Where contours fit alike, as where nothing is outlined, the higher score is the better.
-    let better = |i: usize| (fits[i].unwrap_or(0.0), f64::from(image_score(of.map(i))));
+    let better = |i: usize| (fits[i].unwrap_or(0.0), f64::from(of.image_score(i)));
     fitted.sort_by(|a, b| {
         let ((fit, score), (other_fit, other_score)) = (better(*b), better(*a));
         fit.total_cmp(&other_fit).then(score.total_cmp(&other_score))
     });
     let worst: Vec<usize> = fitted.iter().rev().copied().collect();
     let mut normal: Vec<usize> = all.clone().filter(|i| !is_anomalous(i)).collect();
-    normal.sort_by(|a, b| image_score(of.map(*b)).total_cmp(&image_score(of.map(*a))));
+    normal.sort_by(|a, b| of.image_score(*b).total_cmp(&of.image_score(*a)));
     let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for i in all.clone() {
         if let Some(kind) = &features.test[of.samples[i]].defect {

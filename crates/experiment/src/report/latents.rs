@@ -128,6 +128,7 @@ fn read(
         of_image.iter().for_each(|(_, p)| x.extend_from_slice(&map[p * dim..(p + 1) * dim]));
     }
     let positions: Vec<u32> = places.iter().map(|(_, p)| *p as u32).collect();
+    let x = level.scaled(x.into())?.into_owned();
     let z =
         level.latents_at(&Tensor::from_vec(x, (places.len(), dim), model.device())?, &positions)?;
     Ok(z.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)

@@ -112,13 +112,15 @@ mod tests {
     fn classes_share_an_axis_and_lose_no_vector() {
         // Two images of two by two positions; the second is anomalous in its left half.
         let likelihood = vec![-1.0, -1.1, -1.2, -0.9, -5.0, -1.0, -6.0, -1.1];
-        let level = LevelScores { height: 2, width: 2, likelihood, neg_entropy: None };
+        let level =
+            LevelScores { height: 2, width: 2, likelihood, neg_entropy: None, normal: vec![] };
         let mask = vec![true, false, true, false];
         let truth = Truth { masks: vec![None, Some(mask)], size: 2 };
         let maps = |levels| ClassMaps {
             class: 0,
             samples: &[0, 1],
             size: 2,
+            scores: vec![0.0; 2],
             maps: vec![0.0; 8],
             taken_for: vec![0; 2],
             levels,

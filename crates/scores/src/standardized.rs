@@ -1,0 +1,233 @@
+//! The standardized rule: how unlikely a position is, in deviations of normal images.
+
+use crate::ScoreError;
+use crate::gaussian_filter::gaussian_filter;
+use crate::image_score::image_score;
+use crate::rule::{LevelScores, MapConfig, ScoreRule};
+use crate::term_map::{Evidence, TermLevel, terms};
+use hgad_kernels::resize_bilinear_plane;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// Positions from the edge that are told apart; all further in are alike.
+const RINGS: usize = 3;
+
+/// What is usual at one level in normal images of a class.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normal {
+    /// Of the log-likelihood per dimension, in nats, by the position's place ([`place`]): its mean, but
+    /// not above that of the inner positions, and its standard deviation, but not below theirs.
+    pub moments: Vec<(f32, f32)>,
+    /// Median of the largest values of filtered maps, in deviations.
+    pub peak: f32,
+    /// Their standard deviation, above 0.
+    pub spread: f32,
+}
+
+/// Which of a map's places a position is: by its distances to the nearest horizontal and vertical edge,
+/// up to a quarter of the map and up to [`RINGS`], the smaller first. A network pads with zeros, so that
+/// features near an edge, and most of all in a corner, are of their own kind.
+fn place(row: usize, column: usize, height: usize, width: usize) -> usize {
+    let rings = RINGS.min((height.min(width) - 1) / 4);
+    let inside = |i: usize, n: usize| i.min(n - 1 - i).min(rings);
+    let (a, b) = (inside(row, height), inside(column, width));
+    // The inner place is the last: rings * (RINGS + 1) + rings, with rings = RINGS, or less.
+    a.min(b) * (RINGS + 1) + a.max(b)
+}
+
+/// How many numbers [`place`] may give.
+const PLACES: usize = (RINGS + 1) * (RINGS + 1);
+
+impl Normal {
+    /// Of the `images` normal images of one class at each of `levels`.
+    ///
+    /// # Errors
+    /// No images; levels of other sizes than they say; values that are not finite.
+    pub fn fit(
+        images: usize,
+        levels: &[LevelScores],
+        config: &MapConfig,
+    ) -> Result<Vec<Self>, ScoreError> {
+        if images == 0 {
+            return Err(ScoreError::NothingToCalibrate);
+        }
+        let all = terms(Evidence::Standardized, "standardized", images, levels)?;
+        Ok(all[0].iter().map(|level| Self::of(images, *level, config)).collect())
+    }
+
+    fn of(images: usize, level: TermLevel, config: &MapConfig) -> Self {
+        let mut values: Vec<Vec<f64>> = vec![Vec::new(); PLACES];
+        for (i, v) in level.values.iter().enumerate() {
+            let position = i % (level.height * level.width);
+            let (row, column) = (position / level.width, position % level.width);
+            values[place(row, column, level.height, level.width)].push(f64::from(*v));
+        }
+        let moments = |values: &Vec<f64>| {
+            let n = values.len().max(1) as f64;
+            let mean = values.iter().sum::<f64>() / n;
+            let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+            (mean, square.sqrt().max(1e-6))
+        };
+        let inner = values.iter().rposition(|v| !v.is_empty()).unwrap_or(0);
+        let (mean, deviation) = moments(&values[inner]);
+        let moments = values.iter().map(|v| match v.is_empty() {
+            true => (mean as f32, deviation as f32),
+            false => {
+                let (m, d) = moments(v);
+                (m.min(mean) as f32, d.max(deviation) as f32)
+            }
+        });
+        let mut normal = Self { moments: moments.collect(), peak: 0.0, spread: 1.0 };
+        let mut peaks: Vec<f32> = (0..images)
+            .into_par_iter()
+            .map(|i| image_score(&normal.distances(level.image(i), config), config.top))
+            .collect();
+        peaks.sort_unstable_by(f32::total_cmp);
+        let mean = peaks.iter().sum::<f32>() / images as f32;
+        let square = peaks.iter().map(|p| (p - mean).powi(2)).sum::<f32>() / images as f32;
+        normal.peak = peaks[(images - 1) / 2];
+        // Of few images, or all alike, the deviation may be next to nothing.
+        normal.spread = square.sqrt().max(0.1);
+        normal
+    }
+
+    /// `(mean - L) / deviation` at each position of one image, upsampled (bilinear, aligned corners) and
+    /// filtered.
+    fn distances(&self, level: TermLevel, config: &MapConfig) -> Vec<f32> {
+        let (height, width) = (level.height, level.width);
+        let distance: Vec<f32> = level
+            .values
+            .iter()
+            .enumerate()
+            .map(|(i, v)| {
+                let (mean, deviation) = self.moments[place(i / width, i % width, height, width)];
+                (mean - v) / deviation
+            })
+            .collect();
+        let up = resize_bilinear_plane(&distance, height, width, config.size, config.size);
+        gaussian_filter(&up, config.size, config.size, config.sigma)
+    }
+}
+
+/// At each position `d = (mean - L) / deviation` a level, by the place on the map, upsampled and filtered;
+/// then in deviations of the largest values that normal images have, `(d - peak) / spread`, the largest
+/// over levels, and `ln(1 + exp)` of it, which keeps it positive and its order.
+///
+/// Its constants come from normal images alone, so that a map does not depend on the images beside it,
+/// and a level counts by how far it is from what normal images ever show there.
+pub struct StandardizedRule;
+
+impl ScoreRule for StandardizedRule {
+    fn name(&self) -> &'static str {
+        Evidence::Standardized.name()
+    }
+
+    fn needs_normal(&self) -> bool {
+        true
+    }
+
+    fn maps(
+        &self,
+        images: usize,
+        levels: &[LevelScores],
+        config: &MapConfig,
+    ) -> Result<Vec<f32>, ScoreError> {
+        for (level, l) in levels.iter().enumerate() {
+            let found = l.normal.iter().filter(|n| n.moments.len() == PLACES).count();
+            if found != images || found != l.normal.len() {
+                return Err(ScoreError::Normal { level, images, found });
+            }
+        }
+        let terms = terms(Evidence::Standardized, self.name(), images, levels)?;
+        let pixels = config.size * config.size;
+        let mut maps = vec![f32::NEG_INFINITY; images * pixels];
+        maps.par_chunks_mut(pixels.max(1)).enumerate().for_each(|(image, map)| {
+            for (term, level) in terms[0].iter().zip(levels) {
+                let normal = &level.normal[image];
+                let distances = normal.distances(term.image(image), config);
+                let scaled = distances.iter().map(|d| (d - normal.peak) / normal.spread);
+                map.iter_mut().zip(scaled).for_each(|(m, d)| *m = m.max(d));
+            }
+            map.iter_mut().for_each(|m| *m = softplus(*m));
+        });
+        Ok(maps)
+    }
+}
+
+/// `ln(1 + exp x)` without overflow.
+fn softplus(x: f32) -> f32 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDE: usize = 8;
+    const CONFIG: MapConfig = MapConfig { size: SIDE, sigma: 0.0, top: 0.0 };
+
+    /// Images whose inner values alternate around `mean`, and whose edges lie `lower` below.
+    fn level(images: usize, mean: f32, deviation: f32, lower: f32) -> LevelScores {
+        let value = |i: usize| {
+            let (row, column) = (i / SIDE % SIDE, i % SIDE);
+            let edge = place(row, column, SIDE, SIDE) != 1 * (RINGS + 1) + 1;
+            mean + if i % 2 == 0 { deviation } else { -deviation } - if edge { lower } else { 0.0 }
+        };
+        LevelScores {
+            height: SIDE,
+            width: SIDE,
+            likelihood: (0..images * SIDE * SIDE).map(value).collect(),
+            neg_entropy: None,
+            normal: Vec::new(),
+        }
+    }
+
+    fn maps(levels: Vec<LevelScores>, of: &[LevelScores]) -> Vec<f32> {
+        let normal = Normal::fit(4, of, &CONFIG).unwrap();
+        let with = |(l, n): (LevelScores, Normal)| LevelScores { normal: vec![n], ..l };
+        let levels: Vec<LevelScores> = levels.into_iter().zip(normal).map(with).collect();
+        StandardizedRule.maps(1, &levels, &CONFIG).unwrap()
+    }
+
+    #[test]
+    fn places_are_counted_from_the_edge() {
+        assert_eq!(place(0, 0, 32, 32), 0);
+        assert_eq!(place(31, 15, 32, 32), place(15, 0, 32, 32));
+        assert_eq!(place(3, 28, 32, 32), place(16, 16, 32, 32));
+        assert_eq!(place(2, 2, 4, 4), place(0, 0, 4, 4));
+        assert!((0..900).all(|i| place(i / 30, i % 30, 30, 30) < PLACES));
+    }
+
+    #[test]
+    fn the_edge_of_a_normal_image_is_no_anomaly_and_a_deviation_is_one_everywhere() {
+        let normal = [level(4, -2.0, 1.0, 5.0)];
+        let usual = maps(vec![level(1, -2.0, 1.0, 5.0)], &normal);
+        for at in [0, 3, SIDE * 4 + 4] {
+            let mut one = level(1, -2.0, 1.0, 5.0);
+            one.likelihood[at] -= 20.0;
+            let map = maps(vec![one], &normal);
+            let largest = map.iter().copied().fold(0.0, f32::max);
+            assert!(map[at] == largest && largest > 5.0 * usual[0].max(1.0), "{at}: {map:?}");
+        }
+        // Edges 5 lower than the rest do not stand out where they are always so.
+        assert!((usual[0] - usual[SIDE * 4 + 4]).abs() < 1e-3, "{usual:?}");
+    }
+
+    #[test]
+    fn levels_of_other_scales_count_alike() {
+        let normal = [level(4, -2.0, 1.0, 0.0), level(4, -200.0, 100.0, 0.0)];
+        let (mut a, mut b) = (level(1, -2.0, 1.0, 0.0), level(1, -200.0, 100.0, 0.0));
+        a.likelihood[10] -= 10.0;
+        b.likelihood[44] -= 1000.0;
+        let map = maps(vec![a, b], &normal);
+        assert!((map[10] - map[44]).abs() < 1e-3 * map[10] && map[10] > 3.0 * map[0], "{map:?}");
+    }
+
+    #[test]
+    fn normal_images_are_asked_for() {
+        let none = [level(1, 0.0, 1.0, 0.0)];
+        let error = StandardizedRule.maps(1, &none, &CONFIG).unwrap_err().to_string();
+        assert!(error.contains("level 0") && error.contains("normal"), "{error}");
+        assert!(Normal::fit(0, &none, &CONFIG).is_err());
+    }
+}
