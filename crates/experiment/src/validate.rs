@@ -10,7 +10,6 @@ use crate::error::ExperimentError;
 /// The first setting out of its range, by key.
 pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     let positive = [
-        ("train.epochs", c.train.epochs),
         ("train.passes", c.train.passes),
         ("train.batch", c.train.batch),
         ("train.chunk", c.train.chunk),
