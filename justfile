@@ -53,6 +53,11 @@ ablation name *args:
 reference:
     cargo run --release -- config --reference > docs/configuration.md
 
+# Runs every command of docs/tutorial.md and compares what it prints.
+tutorial:
+    cargo build --release
+    .ci/tutorial target/release/hgad
+
 # The book, into target/book; needs mdbook.
 book:
     mdbook build docs
