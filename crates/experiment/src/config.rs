@@ -232,8 +232,8 @@ impl Default for CacheConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct FlowConfig {
-    /// `coupling` (the paper's), `nice`, `realnvp`, `glow`, `spline`, `fastflow`, or one that another
-    /// crate registered.
+    /// `coupling` (the paper's), `nice`, `realnvp`, `glow`, `spline`, `fastflow`, `identity` (none),
+    /// or one that another crate registered.
     pub kind: String,
     /// Coupling blocks in a row.
     pub blocks: usize,
@@ -283,9 +283,10 @@ impl Default for FlowConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct PriorConfig {
-    /// `single`, `mixture` or `hierarchical`.
+    /// `single`, `mixture`, `hierarchical`, or `memory` (nearest neighbours, PatchCore's; it starts from
+    /// data and is not trained).
     pub kind: String,
-    /// Centres in a class, the main one included (hierarchical).
+    /// Centres in a class, the main one included (hierarchical); vectors of a class (memory).
     pub centers: usize,
     /// Whether the main centres are trained; else they stay where they start.
     pub learned: bool,
@@ -370,7 +371,7 @@ impl Default for LossConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainConfig {
-    /// Epochs, the unit of the schedule.
+    /// Epochs, the unit of the schedule; 0 trains nothing, for a prior that starts from data.
     pub epochs: usize,
     /// Passes over the data in an epoch.
     pub passes: usize,

@@ -18,6 +18,7 @@ use crate::progress::{Event, Observer};
 use crate::report::{self, Collector};
 use crate::results::{Evaluation, Results, SCHEMA, Seconds, Versions};
 use crate::run_folder::RunFolder;
+use crate::start::start;
 use crate::tensorboard::EventFile;
 use crate::train::Trainer;
 use crate::{atomic, data::Data};
@@ -242,6 +243,16 @@ fn train(
     observer: &dyn Observer,
 ) -> Result<(), ExperimentError> {
     let passes = trainer.passes();
+    if passes == 0 {
+        let starting = Instant::now();
+        start(config, &trainer.model, features)?;
+        progress.seconds.training += starting.elapsed().as_secs_f64();
+        let judging = Instant::now();
+        let now = evaluate(config, &trainer.model, features, truth, 0, observer)?;
+        progress.seconds.evaluation += judging.elapsed().as_secs_f64();
+        (progress.last, progress.best) = (Some(now.clone()), Some(now));
+        return Ok(());
+    }
     let mut saved = Instant::now();
     let mut events = match config.run.tensorboard && progress.passes < passes {
         true => Some(EventFile::begin(run.path(), &metrics_log::read(&run.metrics())?)?),

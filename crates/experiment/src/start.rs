@@ -9,8 +9,8 @@ use hgad_parameters::seeded;
 
 /// Vectors of a level that its scale is taken from.
 const FOR_SCALE: usize = 100_000;
-/// Vectors of a level that its prior starts from.
-const FOR_PRIOR: usize = 50_000;
+/// Vectors of a level and a class that its prior starts from.
+const FOR_PRIOR: usize = 16_000;
 /// Vectors that go through the flow at once.
 const CHUNK: usize = 4096;
 
@@ -37,7 +37,7 @@ pub(crate) fn start(
             level.fit_scaling(&sample(config, features, level, index, FOR_SCALE)?.vectors)?;
         }
         if config.prior.start == "data" {
-            let sample = sample(config, features, level, index, FOR_PRIOR)?;
+            let sample = sample(config, features, level, index, FOR_PRIOR * model.classes.len())?;
             let z = latents(level, sample.vectors, &sample.positions, model)?;
             let mut draws = seeded(config.seed, &format!("prior.start.{index}"));
             level.prior.start(&z, &sample.labels, &mut draws)?;

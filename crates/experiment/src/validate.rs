@@ -10,7 +10,6 @@ use crate::error::ExperimentError;
 /// The first setting out of its range, by key.
 pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     let positive = [
-        ("train.epochs", c.train.epochs),
         ("train.passes", c.train.passes),
         ("train.batch", c.train.batch),
         ("train.chunk", c.train.chunk),
@@ -106,6 +105,8 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     }
     one_of("features.scale", &c.features.scale, &crate::scaling::SCALES)?;
     one_of("prior.start", &c.prior.start, &["paper", "data"])?;
+    let top = (0.0..=1.0).contains(&c.score.top);
+    require("score.top", top, c.score.top, "expected a share from 0 to 1")?;
     let share = c.train.positions > 0.0 && c.train.positions <= 1.0;
     require("train.positions", share, c.train.positions, "expected a share above 0, up to 1")?;
     one_of("score.class", &c.score.class, &["given", "inferred"])?;

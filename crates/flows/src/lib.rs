@@ -14,6 +14,7 @@
 //! | `glow` | actnorm, permutation, affine coupling ([`glow()`]) | lu |
 //! | `spline` | actnorm, permutation, coupling by rational-quadratic splines ([`spline_flow()`]) | lu |
 //! | `fastflow` | affine coupling by convolutions over whole maps, global affine map ([`fastflow()`]) | hard |
+//! | `identity` | none: latents are features ([`Identity`]) | |
 //!
 //! A [`Permutation`] is a fixed rotation (`soft`), a fixed permutation (`hard`), learned reflections
 //! (`householder`) or any invertible matrix (`lu`); each kind takes each. Another bijection is
@@ -36,6 +37,7 @@ mod fastflow;
 mod frozen;
 mod glow;
 mod householder;
+mod identity;
 mod lu_factors;
 mod lu_linear;
 mod nice;
@@ -64,6 +66,7 @@ pub use fastflow::fastflow;
 pub use frozen::FrozenFlow;
 pub use glow::glow;
 pub use householder::Householder;
+pub use identity::Identity;
 pub use lu_linear::LuLinear;
 pub use nice::nice;
 pub use permutation::{Mixing, PERMUTATIONS, Permutation};

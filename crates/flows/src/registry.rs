@@ -1,8 +1,8 @@
 //! Flows by name.
 
 use crate::{
-    ActNormStart, Bijection, CouplingConfig, FlowError, Permutation, coupling_chain, fastflow,
-    glow, nice, realnvp, spline_flow,
+    ActNormStart, Bijection, CouplingConfig, FlowError, Identity, Permutation, coupling_chain,
+    fastflow, glow, nice, realnvp, spline_flow,
 };
 use hgad_parameters::Parameters;
 use hgad_registry::{Options, Registry};
@@ -94,6 +94,7 @@ static REGISTRY: Registry<Constructor> = Registry::new(&[
     ("glow", |p, c| Ok(Box::new(glow(p, own(c)?)?))),
     ("spline", |p, c| Ok(Box::new(spline_flow(p, own(c)?)?))),
     ("fastflow", |p, c| Ok(Box::new(fastflow(p, own(c)?)?))),
+    ("identity", |_, c| Ok(Box::new(Identity::new(own(c)?.dim)))),
 ]);
 
 /// Those above have no options.

@@ -1,7 +1,7 @@
 //! Full covariances, one a class: each class's latents are whitened before Gaussians are laid on them.
 
 use crate::PriorError;
-use candle_core::{D, Device, Result, Tensor};
+use candle_core::{D, DType, Device, Result, Tensor};
 use hgad_kernels::Whitening;
 use hgad_parameters::{Parameters, Weight};
 
@@ -41,8 +41,15 @@ impl ClassWhitening {
         classes: &[Vec<f32>],
         dim: usize,
     ) -> std::result::Result<Vec<Vec<f32>>, PriorError> {
-        let mut matrices = self.matrix.get().to_device(&Device::Cpu)?.flatten_all()?.to_vec1()?;
-        let mut log_dets = self.log_det.get().to_device(&Device::Cpu)?.to_vec1::<f32>()?;
+        let mut matrices = self
+            .matrix
+            .get()
+            .to_device(&Device::Cpu)?
+            .to_dtype(DType::F32)?
+            .flatten_all()?
+            .to_vec1::<f32>()?;
+        let mut log_dets =
+            self.log_det.get().to_device(&Device::Cpu)?.to_dtype(DType::F32)?.to_vec1::<f32>()?;
         let mut whitened = Vec::with_capacity(classes.len());
         for (class, own) in classes.iter().enumerate() {
             let Some(found) = Whitening::fit(own, dim, LEAST_DEVIATION)? else {

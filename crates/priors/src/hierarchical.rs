@@ -4,7 +4,7 @@ use crate::k_means::Clusters;
 use crate::mixture::weight;
 use crate::prior::{check, log_softmax};
 use crate::{Covariance, GaussianMixture, Learned, Prior, PriorError};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use hgad_parameters::{Draws, Parameters, Weight};
 
 /// The inter-class mixture `sum_k p_k N(mu_k, S_k)`, and within class y the mixture of M centres
@@ -99,8 +99,13 @@ impl Prior for HierarchicalMixture {
     fn start(&self, z: &[f32], labels: &[u32], draws: &mut Draws) -> Result<bool, PriorError> {
         let classes = self.main.start_classes(z, labels, draws)?;
         let (dim, centers) = (self.dim(), self.phi.get().dim(1)?);
-        let mut delta =
-            self.delta.get().to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+        let mut delta = self
+            .delta
+            .get()
+            .to_device(&Device::Cpu)?
+            .to_dtype(DType::F32)?
+            .flatten_all()?
+            .to_vec1::<f32>()?;
         let mut deviations = vec![1.0; classes.len() * centers * dim];
         let mut phi = vec![0.0; classes.len() * centers];
         for (class, own) in classes.iter().enumerate().filter(|(_, own)| !own.is_empty()) {

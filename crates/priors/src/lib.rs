@@ -3,7 +3,8 @@
 //! A [`Prior`] gives log-densities of latent vectors with and without their class, and the class
 //! logits where it has classes. Shipped: [`SingleGaussian`] (one centre for everything),
 //! [`GaussianMixture`] (one centre a class) and [`HierarchicalMixture`] (several centres a class,
-//! HGAD's), with unit or learned diagonal covariances; [`build`] makes one by name, and [`register`]
+//! HGAD's), with unit, learned diagonal or full covariances, and [`Memory`] (PatchCore's, a baseline
+//! that has no density); [`build`] makes one by name, and [`register`]
 //! adds one of another crate.
 //!
 //! Log-densities leave out the constant `-D/2 ln 2 pi`, as the loss of the paper does; scores add
@@ -16,6 +17,7 @@ mod covariance;
 mod error;
 mod hierarchical;
 mod k_means;
+mod memory;
 mod mixture;
 mod prior;
 mod registry;
@@ -24,6 +26,7 @@ mod single;
 pub use covariance::{COVARIANCES, Covariance, Spread};
 pub use error::PriorError;
 pub use hierarchical::HierarchicalMixture;
+pub use memory::Memory;
 pub use mixture::{GaussianMixture, Learned, starting_centers};
 pub use prior::{Prior, log_softmax};
 pub use registry::{Constructor, PriorConfig, build, kinds, register};

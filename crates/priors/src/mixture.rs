@@ -4,7 +4,7 @@ use crate::class_whitening::ClassWhitening;
 use crate::k_means::Clusters;
 use crate::prior::{by_class, check, log_softmax};
 use crate::{Covariance, Prior, PriorError, Spread};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use hgad_kernels::log_sum_exp;
 use hgad_parameters::{Draws, Parameters, Weight, seeded};
 
@@ -86,7 +86,13 @@ impl GaussianMixture {
         draws: &mut Draws,
     ) -> Result<Vec<Vec<f32>>, PriorError> {
         let (dim, classes) = (self.dim, by_class(z, labels, self.dim, self.classes)?);
-        let mut mu = self.mu.get().to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+        let mut mu = self
+            .mu
+            .get()
+            .to_device(&Device::Cpu)?
+            .to_dtype(DType::F32)?
+            .flatten_all()?
+            .to_vec1::<f32>()?;
         let mut shares = vec![1.0; self.classes];
         for (class, own) in classes.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
             let center = Clusters::fit(own, dim, 1, draws)?.centers;

@@ -1,7 +1,8 @@
 //! Priors by name.
 
 use crate::{
-    GaussianMixture, HierarchicalMixture, Learned, Prior, PriorError, SingleGaussian, Spread,
+    GaussianMixture, HierarchicalMixture, Learned, Memory, Prior, PriorError, SingleGaussian,
+    Spread,
 };
 use hgad_parameters::Parameters;
 use hgad_registry::{Options, Registry};
@@ -50,6 +51,10 @@ static REGISTRY: Registry<Constructor> = Registry::new(&[
     ("hierarchical", |p, c| {
         own(c)?;
         Ok(Box::new(HierarchicalMixture::new(p, c.classes, c.dim, c.centers, c.learned)?))
+    }),
+    ("memory", |p, c| {
+        own(c)?;
+        Ok(Box::new(Memory::new(p, c.classes, c.dim, c.centers)?))
     }),
 ]);
 

@@ -42,7 +42,7 @@ fn maps_and_image_scores() {
         let maps = rule(name).unwrap().maps(5, &levels(&t), &config).unwrap();
         assert!(worst(&maps, &values(&t[key])) < 1e-5, "{name}");
         if name == "product" {
-            let scores: Vec<f32> = maps.chunks(64 * 64).map(image_score).collect();
+            let scores: Vec<f32> = maps.chunks(64 * 64).map(|m| image_score(m, 0.0)).collect();
             assert!(worst(&scores, &values(&t["image_score"])) < 1e-5);
         }
     }

@@ -1,0 +1,150 @@
+//! Joined and whitened features, a prior that starts from data, the standardized rule, the memory.
+
+mod common;
+
+use common::{Place, SMALL, fail, succeed};
+use serde_json::Value;
+use std::path::Path;
+
+/// The pieces beyond the paper, small.
+const PLUS: &[&str] = &[
+    "backbone.taps=[4, 8]",
+    "features.join=true",
+    "features.neighbourhood=3",
+    "features.margin=16",
+    "features.scale=whiten",
+    "prior.start=data",
+    "prior.covariance=whitened",
+    "prior.centers=4",
+    "loss.smoothing=0",
+    "train.positions=0.5",
+    "score.rule=standardized",
+    "score.top=0.02",
+];
+
+fn settings(more: &[&'static str]) -> Vec<&'static str> {
+    [SMALL, &["flow.condition=0", "train.batch=4"], more].concat()
+}
+
+fn results(run: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(run.join("results.json")).unwrap()).unwrap()
+}
+
+fn auroc(run: &Path) -> f64 {
+    results(run)["mean"]["image_auroc"].as_f64().unwrap()
+}
+
+#[test]
+fn a_killed_run_ends_the_same_and_its_model_predicts_what_was_evaluated() {
+    let place = Place::new();
+    let settings = settings(PLUS);
+    succeed(place.experiment("demo", &settings, &["--threads", "1"]));
+    let whole = place.run_of("demo");
+    let model = std::fs::read(whole.join("model.safetensors")).unwrap();
+    assert!(auroc(&whole) > 0.8, "{}", results(&whole)["mean"]);
+
+    // Killed after its first checkpoint.
+    let again = Place::new();
+    let mut child = again
+        .experiment(
+            "demo",
+            &[&settings[..], &["train.checkpoint_seconds=0"]].concat(),
+            &["--threads", "1"],
+        )
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let started = std::time::Instant::now();
+    let stopped = loop {
+        let found =
+            std::fs::read_dir(again.path().join("runs/demo")).ok().and_then(|mut d| d.next());
+        if let Some(Ok(run)) = found
+            && run.path().join("checkpoint/last.safetensors").exists()
+        {
+            child.kill().unwrap();
+            break run.path();
+        }
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success());
+            break again.run_of("demo");
+        }
+        assert!(started.elapsed().as_secs() < 300, "no checkpoint came");
+    };
+    let _ = child.wait();
+    if !stopped.join("results.json").exists() {
+        let resume = format!("--resume={}", stopped.display());
+        succeed(again.experiment("demo", &[], &[&resume, "--threads", "1"]));
+    }
+    let tensors = |bytes: &[u8]| {
+        let model = safetensors::SafeTensors::deserialize(bytes).unwrap();
+        let mut all: Vec<(String, Vec<u8>)> =
+            model.tensors().into_iter().map(|(n, t)| (n, t.data().to_vec())).collect();
+        all.sort();
+        all
+    };
+    let resumed = std::fs::read(stopped.join("model.safetensors")).unwrap();
+    assert!(tensors(&model) == tensors(&resumed), "the resumed model differs");
+    assert!(tensors(&model).iter().any(|(n, _)| n == "levels.0.scaling.matrix"));
+    assert!(tensors(&model).iter().any(|(n, _)| n == "levels.0.prior.whitening"));
+
+    // The images of the demo as files, and what the deployed model says of them.
+    let photos = place.path().join("photos");
+    let photos = photos.to_str().unwrap();
+    succeed(place.command(&["datasets", "synthesize", photos]));
+    let test = format!("{photos}/capsule/test/good");
+    let test = if Path::new(&test).exists() { test } else { photos.to_string() };
+    let out = place.path().join("found");
+    let out = out.to_str().unwrap();
+    let mut predict = place.command(&["predict", whole.to_str().unwrap(), &test, "--out", out]);
+    predict.args(["--maps", "npy"]);
+    succeed(predict);
+    let rows = std::fs::read_to_string(Path::new(out).join("predictions.jsonl")).unwrap();
+    let scores: Vec<f64> = rows
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap()["score"].as_f64().unwrap())
+        .collect();
+    assert!(!scores.is_empty() && scores.iter().all(|s| (0.0..=1.0).contains(s)), "{scores:?}");
+}
+
+#[test]
+fn a_memory_needs_no_training() {
+    let place = Place::new();
+    let memory = [
+        "flow.kind=identity",
+        "prior.kind=memory",
+        "prior.centers=60",
+        "prior.start=data",
+        "features.scale=standardize",
+        "features.join=true",
+        "backbone.taps=[4, 8]",
+        "train.epochs=0",
+        "score.rule=standardized",
+    ];
+    let settings = settings(&memory);
+    let printed = succeed(place.experiment("demo", &settings, &[]));
+    assert!(!printed.contains("pass 1/"), "{printed}");
+    let run = place.run_of("demo");
+    assert!(auroc(&run) > 0.8, "{}", results(&run)["mean"]);
+
+    succeed(place.command(&["evaluate", run.to_str().unwrap()]));
+}
+
+#[test]
+fn settings_that_do_not_fit_are_refused_by_their_key() {
+    let place = Place::new();
+    for (wrong, words) in [
+        ("features.margin=10", ["features.margin", "stride"]),
+        ("features.margin=64", ["features.margin", "side"]),
+        ("features.neighbourhood=2", ["features.neighbourhood", "odd"]),
+        ("features.scale=big", ["features.scale", "whiten"]),
+        ("prior.start=here", ["prior.start", "data"]),
+        ("train.positions=0", ["train.positions", "share"]),
+        ("train.positions=1.5", ["train.positions", "share"]),
+        ("score.top=2", ["score.top", "share"]),
+    ] {
+        let (code, printed) = fail(place.experiment("demo", &settings(&[wrong]), &[]));
+        assert_eq!(code, 2, "{printed}");
+        assert!(words.iter().all(|w| printed.contains(w)), "{wrong}: {printed}");
+    }
+}

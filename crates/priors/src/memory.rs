@@ -1,0 +1,183 @@
+//! A memory of normal vectors a class: the distance to the nearest is what is unlikely (PatchCore).
+
+use crate::prior::{by_class, check};
+use crate::{Prior, PriorError};
+use candle_core::{D, Device, Tensor};
+use hgad_kernels::gaussian_logits;
+use hgad_parameters::{Draws, Parameters, Weight};
+
+/// M vectors a class, a coreset of a sample (Roth et al., PatchCore, CVPR 2022). Its "density" is
+/// `-½ min_i |z - m_i|²`, up to a constant that is left out: a nearest-neighbour score where the others
+/// have a likelihood. Nothing of it is trained.
+pub struct Memory {
+    dim: usize,
+    classes: usize,
+    /// (C, M, D).
+    vectors: Weight,
+    /// (C), equal.
+    phi: Weight,
+}
+
+impl Memory {
+    /// Fixed parameters `memory` (C, M, D), zeros until [`Prior::start`] fills them, and `phi_inter` (C).
+    ///
+    /// # Errors
+    /// No classes, no dimensions, no room for a vector.
+    pub fn new(
+        parameters: &Parameters,
+        classes: usize,
+        dim: usize,
+        size: usize,
+    ) -> Result<Self, PriorError> {
+        if classes == 0 || dim == 0 || size == 0 {
+            let why = "a memory holds at least one vector of at least one class and dimension";
+            return Err(PriorError::Setting { key: "centers", value: size.to_string(), why });
+        }
+        let start = vec![0.0; classes * size * dim];
+        let vectors = parameters.fixed("memory", (classes, size, dim), start)?;
+        let phi = parameters.fixed("phi_inter", classes, vec![0.0; classes])?;
+        Ok(Self { dim, classes, vectors, phi })
+    }
+
+    /// `-½` the squared distance of each of `z` (P, D) to the nearest vector of `class`, (P).
+    fn nearest(&self, z: &Tensor, class: usize) -> Result<Tensor, PriorError> {
+        let memory = self.vectors.get().get(class)?.contiguous()?;
+        Ok(gaussian_logits(z, &memory)?.max(D::Minus1)?)
+    }
+}
+
+impl Prior for Memory {
+    fn dim(&self) -> usize {
+        self.dim
+    }
+
+    fn class_logits(&self, z: &Tensor) -> Result<Option<Tensor>, PriorError> {
+        let (b, p) = check(z, self.dim, None)?;
+        let z = z.reshape((b * p, self.dim))?;
+        let all = (0..self.classes).map(|c| self.nearest(&z, c)).collect::<Result<Vec<_>, _>>()?;
+        Ok(Some(Tensor::stack(&all, 1)?.reshape((b, p, self.classes))?))
+    }
+
+    fn log_class_weights(&self) -> Result<Option<Tensor>, PriorError> {
+        Ok(Some((self.phi.get() - (self.classes as f64).ln())?))
+    }
+
+    fn log_density(&self, z: &Tensor, logits: Option<&Tensor>) -> Result<Tensor, PriorError> {
+        let own = match logits {
+            Some(_) => None,
+            None => self.class_logits(z)?,
+        };
+        let logits = logits.or(own.as_ref()).expect("it has classes");
+        Ok(logits.max(D::Minus1)?)
+    }
+
+    fn log_density_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Tensor, PriorError> {
+        check(z, self.dim, Some((labels, self.classes)))?;
+        let of = |(i, label): (usize, &u32)| self.nearest(&z.get(i)?, *label as usize);
+        let all = labels.iter().enumerate().map(of).collect::<Result<Vec<_>, PriorError>>()?;
+        Ok(Tensor::stack(&all, 0)?)
+    }
+
+    /// Fills the memory of each class with a coreset of its latents: each vector is the one farthest from
+    /// those chosen before (greedy k-center, PatchCore's algorithm 1, without its random projection),
+    /// from a first that is drawn. A class with fewer latents than room has some twice.
+    fn start(&self, z: &[f32], labels: &[u32], draws: &mut Draws) -> Result<bool, PriorError> {
+        let (dim, size) = (self.dim, self.vectors.get().dim(1)?);
+        let mut all = vec![0.0f32; self.classes * size * dim];
+        for (class, own) in by_class(z, labels, dim, self.classes)?.iter().enumerate() {
+            if own.is_empty() {
+                let why = "every class needs a normal image to be remembered";
+                return Err(PriorError::Setting { key: "memory", value: class.to_string(), why });
+            }
+            let chosen = coreset(own, dim, size, draws)?;
+            let memory = &mut all[class * size * dim..(class + 1) * size * dim];
+            for (place, i) in memory.chunks_exact_mut(dim).zip(chosen) {
+                place.copy_from_slice(&own[i * dim..(i + 1) * dim]);
+            }
+        }
+        self.vectors.set(&Tensor::from_vec(all, (self.classes, size, dim), &Device::Cpu)?)?;
+        Ok(true)
+    }
+}
+
+/// Indices of `size` of `vectors` (N, dim), the farthest first.
+fn coreset(
+    vectors: &[f32],
+    dim: usize,
+    size: usize,
+    draws: &mut Draws,
+) -> Result<Vec<usize>, PriorError> {
+    let n = vectors.len() / dim;
+    let z = Tensor::from_slice(vectors, (n, dim), &Device::Cpu)?;
+    let mut chosen = vec![draws.below(n)];
+    // `-½ distance²` to the nearest that was chosen: the smallest is the farthest.
+    let mut nearest = vec![f32::NEG_INFINITY; n];
+    while chosen.len() < size {
+        let newest = chosen[chosen.len() - 1];
+        let center = z.narrow(0, newest, 1)?.contiguous()?;
+        let distance = gaussian_logits(&z, &center)?.flatten_all()?.to_vec1::<f32>()?;
+        nearest.iter_mut().zip(distance).for_each(|(n, d)| *n = n.max(d));
+        let farthest = (0..n).min_by(|a, b| nearest[*a].total_cmp(&nearest[*b]));
+        chosen.push(farthest.unwrap_or(newest));
+    }
+    Ok(chosen)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::DType;
+    use hgad_parameters::seeded;
+
+    fn filled(size: usize) -> (Memory, Vec<f32>, Vec<u32>) {
+        let parameters = Parameters::new(0, DType::F32, &Device::Cpu);
+        let memory = Memory::new(&parameters, 2, 3, size).unwrap();
+        let mut draws = seeded(1, "memory");
+        let z: Vec<f32> = (0..240)
+            .map(|i| (draws.normal() + if i / 3 % 2 == 1 { 8.0 } else { 0.0 }) as f32)
+            .collect();
+        let labels: Vec<u32> = (0..80).map(|i| i % 2).collect();
+        assert!(memory.start(&z, &labels, &mut draws).unwrap());
+        (memory, z, labels)
+    }
+
+    #[test]
+    fn a_memory_of_all_finds_each_and_measures_the_nearest_of_its_class() {
+        let (memory, z, labels) = filled(40);
+        let latents = Tensor::from_slice(&z, (80, 1, 3), &Device::Cpu).unwrap();
+        let own = memory.log_density_of_class(&latents, &labels).unwrap();
+        let own = own.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert!(own.iter().all(|v| v.abs() < 1e-3), "{own:?}");
+        let other: Vec<u32> = labels.iter().map(|l| 1 - l).collect();
+        let got = memory.log_density_of_class(&latents, &other).unwrap();
+        let got = got.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for i in [0, 1, 33] {
+            let square =
+                |j: usize| -> f32 { (0..3).map(|k| (z[i * 3 + k] - z[j * 3 + k]).powi(2)).sum() };
+            let nearest = (0..80).filter(|j| labels[*j] != labels[i]).map(square);
+            let expected = -0.5 * nearest.fold(f32::INFINITY, f32::min);
+            assert!((got[i] - expected).abs() < 1e-3 * expected.abs(), "{} {expected}", got[i]);
+        }
+        let logits = memory.class_logits(&latents).unwrap().unwrap();
+        let best = logits.argmax(D::Minus1).unwrap().flatten_all().unwrap();
+        assert_eq!(best.to_vec1::<u32>().unwrap(), labels);
+    }
+
+    #[test]
+    fn a_coreset_covers_better_than_a_draw() {
+        let mut draws = seeded(2, "coreset");
+        let vectors: Vec<f32> = (0..900).map(|_| draws.normal() as f32).collect();
+        let covered = |chosen: &[usize]| {
+            let square = |a: usize, b: usize| -> f32 {
+                (0..3).map(|k| (vectors[a * 3 + k] - vectors[b * 3 + k]).powi(2)).sum()
+            };
+            let nearest = |a| chosen.iter().map(|b| square(a, *b)).fold(f32::INFINITY, f32::min);
+            (0..300).map(nearest).fold(0.0, f32::max)
+        };
+        let chosen = coreset(&vectors, 3, 30, &mut draws).unwrap();
+        let drawn = draws.permutation(300)[..30].to_vec();
+        assert!(covered(&chosen) < 0.5 * covered(&drawn));
+        let twice = coreset(&[1.0, 2.0, 3.0], 3, 4, &mut draws).unwrap();
+        assert_eq!(twice, [0; 4]);
+    }
+}
