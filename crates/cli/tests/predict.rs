@@ -156,3 +156,32 @@ fn a_model_without_the_backbones_weights_or_of_another_run() {
     assert_eq!(code, 2, "{printed}");
     assert!(printed.contains("no.safetensors"), "{printed}");
 }
+
+#[test]
+fn images_of_a_product_it_was_not_trained_on_are_none_of_them() {
+    let place = Place::new();
+    succeed(place.command(&["datasets", "synthesize", "photos"]));
+    // As likely under its nearest class as that class's own images are, but not decidedly of it.
+    std::fs::rename(place.path().join("photos/capsule"), place.path().join("stranger")).unwrap();
+    let own = ["data.root=photos", "backbone.kind=scattering", "train.rate=5e-3", "train.epochs=6"];
+    let more = ["eval.every=0", "report.enabled=false", "maps.per_class=0"];
+    let settings = [SMALL, &own, &more].concat();
+    succeed(place.experiment("hgad-folder", &settings, &["--quiet"]));
+    let model = place.run_of("hgad-folder");
+    let model = model.to_str().unwrap();
+    let look = |paths: &[&str]| -> Vec<Value> {
+        let command = [&["predict", model, "--out", "out", "--quiet"], paths].concat();
+        succeed(place.command(&command));
+        rows(&place.path().join("out"))
+    };
+    let none = |rows: &[Value]| rows.iter().filter(|r| r["class"].is_null()).count();
+    let strangers = look(&["stranger/test"]);
+    assert_eq!(none(&strangers), strangers.len(), "of {}", strangers.len());
+    assert!(strangers.iter().all(|r| r["verdict"] == "anomalous"));
+    let known = look(&["photos/*/test/good"]);
+    assert_eq!(known.len(), 80);
+    assert!(none(&known) <= 8, "{} of 80 known ones are none of them", none(&known));
+    // Whoever says which product it is gets the verdict of that class.
+    let said = look(&["stranger/test", "--class", "gear"]);
+    assert!(said.iter().all(|r| r["class"] == "gear"));
+}

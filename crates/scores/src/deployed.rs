@@ -13,6 +13,12 @@ use serde::{Deserialize, Serialize};
 /// The share of a level's values that lie below its top: a maximum, but for one in a thousand.
 const TOP: f64 = 0.999;
 
+/// The share of the usual margin below which an image is not decidedly of its class: midway between
+/// what images of the class have, and what an image has that is of no class in particular.
+const DECIDED: f64 = 0.5;
+/// In deviations: more than any image that is decided has.
+const BEYOND: f64 = 1e4;
+
 /// The constants of one term for one class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TermConstants {
@@ -32,41 +38,14 @@ pub struct ClassCalibration {
     pub normal: Vec<Normal>,
     /// Image scores (largest values of their maps) of the calibration images.
     pub scores: Reference,
-    /// Their [`atypicality`].
-    #[serde(flatten)]
-    pub atypicality: Usual,
-    /// Their [`class_margin`]; none under a prior of one class or without any, and in models of earlier
-    /// versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub margin: Option<Usual>,
-}
-
-/// Where a quantity of normal images lies.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Usual {
-    /// The median.
+    /// Median of [`atypicality`] over them.
     pub typical: f64,
     /// Mean absolute deviation from it.
     pub spread: f64,
-}
-
-impl Usual {
-    /// Of some values; `None` of none, and where one is not finite.
-    pub fn of(values: &[f64]) -> Option<Self> {
-        if values.is_empty() || !values.iter().all(|v| v.is_finite()) {
-            return None;
-        }
-        let typical = median(values.to_vec());
-        let deviation =
-            values.iter().map(|v| (v - typical).abs()).sum::<f64>() / values.len() as f64;
-        // Images that are all alike still differ in rounding.
-        Some(Self { typical, spread: deviation.max(1e-4) })
-    }
-
-    /// How far above the median a value is, in deviations.
-    pub fn above(&self, value: f64) -> f64 {
-        (value - self.typical) / self.spread
-    }
+    /// Median of [`class_margin`] over them; none where there is no other class to tell them from, and in
+    /// models of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub margin: Option<f64>,
 }
 
 impl ClassCalibration {
@@ -89,6 +68,8 @@ impl ClassCalibration {
         let terms = terms(evidence, "deployed", images, levels)?;
         let constants: Vec<_> = terms.iter().map(|t| constants(images, t, config)).collect();
         let shifts: Vec<f64> = (0..images).map(|i| atypicality(levels, i)).collect();
+        let typical = median(shifts.clone());
+        let deviation = shifts.iter().map(|s| (s - typical).abs()).sum::<f64>() / images as f64;
         let nothing = || ScoreError::NothingToCalibrate;
         let normal = match evidence {
             Evidence::Standardized => Normal::fit(images, levels, config)?,
@@ -108,8 +89,11 @@ impl ClassCalibration {
             terms: constants,
             normal,
             scores: Reference::new(scores).ok_or_else(nothing)?,
-            atypicality: Usual::of(&shifts).ok_or_else(nothing)?,
-            margin: margins.and_then(Usual::of),
+            typical,
+            // Images that are all alike still differ in rounding.
+            spread: deviation.max(1e-4),
+            // Classes that cannot be told apart tell nothing of others either.
+            margin: margins.map(|m| median(m.to_vec())).filter(|m| *m > 0.0),
         })
     }
 
@@ -131,12 +115,15 @@ impl ClassCalibration {
         Ok(map(evidence, &self.terms, &terms, 0, config))
     }
 
-    /// How unlike the class's images an image is as a whole, in deviations; high is foreign: its
-    /// [`atypicality`] is higher than theirs, or its [`class_margin`] lower, whichever says more.
+    /// How unlike the class's images an image is as a whole; high is foreign. It is how far its
+    /// [`atypicality`] is from theirs, in deviations; and an image whose [`class_margin`] is less than
+    /// [`DECIDED`] of theirs lies beyond all that is decided.
     pub fn foreignness(&self, atypicality: f64, margin: Option<f64>) -> f64 {
-        let unlikely = self.atypicality.above(atypicality);
-        let undecided = self.margin.zip(margin).map(|(usual, margin)| -usual.above(margin));
-        undecided.map_or(unlikely, |undecided| unlikely.max(undecided))
+        let unlikely = (atypicality - self.typical) / self.spread;
+        match self.margin.zip(margin).map(|(usual, margin)| DECIDED - margin / usual) {
+            Some(short) if short > 0.0 => BEYOND * (1.0 + short) + unlikely.clamp(0.0, BEYOND),
+            _ => unlikely,
+        }
     }
 }
 
@@ -229,25 +216,33 @@ mod tests {
     #[test]
     fn an_image_is_foreign_that_is_unlikely_or_undecided() {
         let levels = levels(&[-1.0, -1.2, -0.8, -1.1, -0.9]);
-        let margins = [4.0, 4.5, 5.0, 5.5, 6.0];
         let config = MapConfig { size: 4, sigma: 0.0, top: 0.0 };
-        let fit =
-            |margins| ClassCalibration::fit(Evidence::Likelihood, 5, &levels, margins, &config);
-        let c = fit(Some(&margins)).unwrap();
-        // Medians 1 and 5, mean absolute deviations 0.12 and 0.6.
-        let is = |a: f64, m: Option<f64>, expected: f64| {
-            let found = c.foreignness(a, m);
-            assert!((found - expected).abs() < 1e-4, "{found} is not {expected}");
+        let fit = |margins: Option<&[f64]>| {
+            ClassCalibration::fit(Evidence::Likelihood, 5, &levels, margins, &config).unwrap()
         };
-        is(1.24, Some(5.0), 2.0);
-        is(1.0, Some(3.2), 3.0);
-        is(1.6, Some(3.2), 5.0);
-        // Likelier and surer than usual is not foreign.
-        is(0.88, Some(5.6), -1.0);
-        is(1.12, None, 1.0);
-        // One class has no margin, and what was stored before there was one is read.
-        let alone = fit(None).unwrap();
-        assert_eq!((alone.margin, alone.foreignness(1.0, Some(0.0)) < 1e-3), (None, true));
+        let c = fit(Some(&[4.0, 4.5, 5.0, 5.5, 6.0]));
+        assert_eq!(c.margin, Some(5.0));
+        // Median 1, mean absolute deviation 0.12: as long as it is decided, the margin does not count.
+        for margin in [None, Some(2.6), Some(9.0)] {
+            for (atypicality, expected) in [(1.24, 2.0), (0.88, -1.0)] {
+                let found = c.foreignness(atypicality, margin);
+                assert!((found - expected).abs() < 1e-4, "{margin:?}: {found} is not {expected}");
+            }
+        }
+        // Undecided ones are beyond all others, the less decided the farther.
+        let order = [
+            c.foreignness(100.0, Some(5.0)),
+            c.foreignness(0.0, Some(2.4)),
+            c.foreignness(1.24, Some(2.4)),
+            c.foreignness(1.0, Some(0.0)),
+            c.foreignness(1.0, Some(-3.0)),
+        ];
+        assert!(order.is_sorted_by(|a, b| a < b), "{order:?}");
+        // Without other classes, and where they cannot be told apart, there is no margin.
+        for none in [fit(None), fit(Some(&[-1.0; 5]))] {
+            assert_eq!(none.margin, None);
+            assert!((none.foreignness(1.12, Some(0.0)) - 1.0).abs() < 1e-4);
+        }
     }
 
     #[test]
