@@ -4,10 +4,12 @@ use crate::config::{CalibrationConfig, Config};
 use crate::error::ExperimentError;
 use crate::evaluate::{map_config, score_rule};
 use crate::features::{Features, Part};
-use crate::model::Model;
+use crate::model::{LevelModel, Model};
+use crate::predict::{combine_evidence, positions};
 use crate::progress::{Event, Observer};
 use hgad_scores::{
-    ClassCalibration, Evidence, MapConfig, Reference, Threshold, atypicality, smallest_rate,
+    ClassCalibration, Evidence, MapConfig, Reference, Threshold, atypicality, class_margin,
+    smallest_rate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +80,29 @@ fn evidence(config: &Config, model: &Model) -> Result<Evidence, ExperimentError>
     Ok(Evidence::named(rule.name()).unwrap_or(usual))
 }
 
+/// The margin of each of some images of `class` over the other classes; none where there are none.
+fn margins(
+    model: &Model,
+    features: &Features,
+    part: Part,
+    samples: &[usize],
+    class: usize,
+    chunk: usize,
+) -> Result<Vec<f64>, ExperimentError> {
+    if !model.has_classes()? {
+        return Ok(Vec::new());
+    }
+    let of_level = |(l, level): (usize, &LevelModel)| {
+        let read = features.reader(part, samples, l);
+        level.class_evidence(samples.len(), chunk, model.device(), read)
+    };
+    let levels = model.levels.iter().enumerate().map(of_level).collect::<Result<_, _>>()?;
+    let evidence = combine_evidence(model, levels)?;
+    let positions = positions(model);
+    let rows = evidence.chunks_exact(model.classes.len().max(1));
+    Ok(rows.filter_map(|row| class_margin(row, class, positions)).collect())
+}
+
 /// Calibrates `model` on the held-out images; a class without any, on those it was trained on.
 ///
 /// # Errors
@@ -114,10 +139,12 @@ pub fn calibrate(
                 level.scores(&labels, chunk, model.device(), features.reader(part, &samples, l))
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let constants = ClassCalibration::fit(evidence, samples.len(), &levels, &map)?;
-        foreign.extend(
-            (0..samples.len()).map(|i| constants.foreignness(atypicality(&levels, i)) as f32),
-        );
+        let margins = margins(model, features, part, &samples, class, chunk)?;
+        let known = (!margins.is_empty()).then_some(&margins[..]);
+        let constants = ClassCalibration::fit(evidence, samples.len(), &levels, known, &map)?;
+        foreign.extend((0..samples.len()).map(|i| {
+            constants.foreignness(atypicality(&levels, i), margins.get(i).copied()) as f32
+        }));
         classes.push(CalibratedClass { held_out, constants });
         observer.event(Event::Advance { done: class as u64 + 1, state: name });
     }

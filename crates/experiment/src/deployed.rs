@@ -183,7 +183,7 @@ impl Run<'_> {
                 Ok(())
             })?;
             let own = vec![class as u32; samples.len()];
-            for Scored { map, .. } in batch.score(self.calibration, &own)? {
+            for Scored { map, .. } in batch.score(self.calibration, &own, &[])? {
                 given.add(self, class as u32, false, map);
             }
             if !self.has_classes {
@@ -192,7 +192,9 @@ impl Run<'_> {
             let evidence = batch.class_evidence()?;
             let taken: Vec<u32> = evidence.chunks_exact(count).map(best_class).collect();
             right += taken.iter().filter(|t| **t as usize == class).count();
-            for (scored, class) in batch.score(self.calibration, &taken)?.into_iter().zip(taken) {
+            for (scored, class) in
+                batch.score(self.calibration, &taken, &evidence)?.into_iter().zip(taken)
+            {
                 let foreign = scored.foreignness > self.none.value;
                 none.push(foreign);
                 inferred.add(self, class, foreign, scored.map);

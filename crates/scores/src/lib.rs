@@ -20,7 +20,7 @@ mod term_map;
 mod terms;
 
 pub use conformal::{Reference, Threshold, conformal_rank, smallest_rate};
-pub use deployed::{ClassCalibration, TermConstants, atypicality};
+pub use deployed::{ClassCalibration, TermConstants, Usual, atypicality, class_margin};
 pub use error::ScoreError;
 pub use gaussian_filter::gaussian_filter;
 pub use image_score::image_score;

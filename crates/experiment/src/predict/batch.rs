@@ -4,7 +4,7 @@ use crate::calibration::Calibration;
 use crate::error::ExperimentError;
 use crate::model::{Model, host};
 use candle_core::{Device, Tensor};
-use hgad_scores::{LevelScores, atypicality, class_evidence};
+use hgad_scores::{LevelScores, atypicality, class_evidence, class_margin};
 use rayon::prelude::*;
 
 /// Latents and log-determinants of some images, by level.
@@ -49,11 +49,13 @@ impl<'a> Batch<'a> {
         combine_evidence(self.model, all.collect::<Result<_, ExperimentError>>()?)
     }
 
-    /// Every image scored as its class in `classes`.
+    /// Every image scored as its class in `classes`, with the [`Batch::class_evidence`] of all; without
+    /// any, nothing is said of other classes.
     pub(crate) fn score(
         &self,
         calibration: &Calibration,
         classes: &[u32],
+        evidence: &[f64],
     ) -> Result<Vec<Scored>, ExperimentError> {
         let levels: Vec<LevelScores> = self
             .model
@@ -62,6 +64,11 @@ impl<'a> Batch<'a> {
             .zip(&self.latents)
             .map(|(level, latents)| level.terms(classes, latents))
             .collect::<Result<_, _>>()?;
+        let count = self.model.classes.len();
+        let margin = |i: usize| {
+            let own = evidence.get(i * count..(i + 1) * count)?;
+            class_margin(own, classes[i] as usize, positions(self.model))
+        };
         (0..self.images)
             .into_par_iter()
             .map(|i| {
@@ -69,11 +76,16 @@ impl<'a> Batch<'a> {
                 let constants = &calibration.classes[classes[i] as usize].constants;
                 Ok(Scored {
                     map: constants.map(calibration.evidence, &own, &calibration.map)?,
-                    foreignness: constants.foreignness(atypicality(&own, 0)),
+                    foreignness: constants.foreignness(atypicality(&own, 0), margin(i)),
                 })
             })
             .collect()
     }
+}
+
+/// Positions of an image at all levels together.
+pub(crate) fn positions(model: &Model) -> usize {
+    model.levels.iter().map(|l| l.shape.positions()).sum()
 }
 
 /// Sums the [`class_evidence`] of all levels, (images, C) each, and adds the class weights.

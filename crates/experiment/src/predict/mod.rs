@@ -11,7 +11,7 @@ mod prediction;
 mod predictor;
 mod rows;
 
-pub(crate) use batch::{Batch, Scored, combine_evidence};
+pub(crate) use batch::{Batch, Scored, combine_evidence, positions};
 pub use job::{ClassSource, JobOptions, JobReport, predict_files};
 pub use paths::find_images;
 pub use pictures::MapFormat;

@@ -1,6 +1,6 @@
 //! A model with its backbone and calibration, ready for images.
 
-use super::batch::Batch;
+use super::batch::{Batch, positions};
 use super::pictures::{backdrop, overlay, picture};
 use super::prediction::{Prediction, regions};
 use crate::calibration::Calibration;
@@ -201,8 +201,8 @@ impl Predictor {
             .enumerate()
             .map(|(i, g)| g.unwrap_or_else(|| best_class(row(i))))
             .collect();
-        let scored = batch.score(&self.calibration, &taken)?;
-        let positions: usize = self.header.shapes.iter().map(|s| s.positions()).sum();
+        let scored = batch.score(&self.calibration, &taken, &evidence)?;
+        let positions = positions(&self.model);
         scored
             .into_par_iter()
             .enumerate()
