@@ -291,12 +291,13 @@ pub struct PriorConfig {
     /// Whether the main centres are trained; else they stay where they start.
     pub learned: bool,
     /// `identity`; `diagonal`, a learned variance a dimension of each Gaussian; or `whitened`, that on
-    /// latents whitened by their class's own covariance, taken from data at the start (`start = "data"`).
+    /// latents whitened by their class's own covariance, taken from data at the start (`start` other than `paper`).
     pub covariance: String,
     /// Whether the weights of classes and of the centres in a class are `learned` or `uniform`.
     pub weights: String,
     /// Where centres, deviations and weights start: as the `paper` has them, apart from each other
-    /// whatever the data, or at `data`, the clusters (k-means) of each class's latents before training.
+    /// whatever the data; at `clusters` (k-means) of each class's latents before training; or at a
+    /// `coreset` of them, in which rare normal latents have a centre too.
     pub start: String,
     /// Settings of a prior that another crate registered.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]

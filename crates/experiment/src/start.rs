@@ -6,6 +6,7 @@ use crate::features::{Features, Part};
 use crate::model::{LevelModel, Model};
 use candle_core::Tensor;
 use hgad_parameters::seeded;
+use hgad_priors::Start;
 
 /// Vectors of a level that its scale is taken from.
 const FOR_SCALE: usize = 100_000;
@@ -36,11 +37,16 @@ pub(crate) fn start(
         if level.is_scaled() {
             level.fit_scaling(&sample(config, features, level, index, FOR_SCALE)?.vectors)?;
         }
-        if config.prior.start == "data" {
+        let how = match config.prior.start.as_str() {
+            "clusters" => Some(Start::Clusters),
+            "coreset" => Some(Start::Coreset),
+            _ => None,
+        };
+        if let Some(how) = how {
             let sample = sample(config, features, level, index, FOR_PRIOR * model.classes.len())?;
             let z = latents(level, sample.vectors, &sample.positions, model)?;
             let mut draws = seeded(config.seed, &format!("prior.start.{index}"));
-            level.prior.start(&z, &sample.labels, &mut draws)?;
+            level.prior.start(&z, &sample.labels, how, &mut draws)?;
         }
     }
     Ok(())

@@ -104,7 +104,7 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         one_of("score.rule", &c.score.rule, &hgad_scores::kinds())?;
     }
     one_of("features.scale", &c.features.scale, &crate::scaling::SCALES)?;
-    one_of("prior.start", &c.prior.start, &["paper", "data"])?;
+    one_of("prior.start", &c.prior.start, &["paper", "clusters", "coreset"])?;
     let top = (0.0..=1.0).contains(&c.score.top);
     require("score.top", top, c.score.top, "expected a share from 0 to 1")?;
     let share = c.train.positions > 0.0 && c.train.positions <= 1.0;

@@ -3,7 +3,7 @@
 use crate::k_means::Clusters;
 use crate::mixture::weight;
 use crate::prior::{check, log_softmax};
-use crate::{Covariance, GaussianMixture, Learned, Prior, PriorError};
+use crate::{Covariance, GaussianMixture, Learned, Prior, PriorError, Start};
 use candle_core::{DType, Device, Tensor};
 use hgad_parameters::{Draws, Parameters, Weight};
 
@@ -94,9 +94,15 @@ impl Prior for HierarchicalMixture {
     }
 
     /// The main centres as [`GaussianMixture`] starts them; the others of a class become the centres of
-    /// clusters of its latents (k-means), with their deviations and shares. The main centre, which
+    /// clusters of its latents, or a coreset, with their deviations and shares. The main centre, which
     /// stands for all of them, counts as one of M.
-    fn start(&self, z: &[f32], labels: &[u32], draws: &mut Draws) -> Result<bool, PriorError> {
+    fn start(
+        &self,
+        z: &[f32],
+        labels: &[u32],
+        how: Start,
+        draws: &mut Draws,
+    ) -> Result<bool, PriorError> {
         let classes = self.main.start_classes(z, labels, draws)?;
         let (dim, centers) = (self.dim(), self.phi.get().dim(1)?);
         let mut delta = self
@@ -110,7 +116,10 @@ impl Prior for HierarchicalMixture {
         let mut phi = vec![0.0; classes.len() * centers];
         for (class, own) in classes.iter().enumerate().filter(|(_, own)| !own.is_empty()) {
             let all = Clusters::fit(own, dim, 1, draws)?;
-            let parts = Clusters::fit(own, dim, centers - 1, draws)?;
+            let parts = match how {
+                Start::Clusters => Clusters::fit(own, dim, centers - 1, draws)?,
+                Start::Coreset => Clusters::around_coreset(own, dim, centers - 1, draws)?,
+            };
             let around = (centers - 1) * dim;
             let of_class = &mut delta[class * around..(class + 1) * around];
             of_class.iter_mut().zip(&parts.centers).for_each(|(d, c)| *d = *c as f32);

@@ -1,6 +1,8 @@
-//! Clusters of vectors: Lloyd's k-means from centres that lie apart (k-means++).
+//! Clusters of vectors: Lloyd's k-means from centres that lie apart (k-means++), or those around a
+//! coreset.
 
 use crate::PriorError;
+use crate::coreset::coreset;
 use candle_core::{D, Device, Tensor};
 use hgad_kernels::gaussian_logits;
 use hgad_parameters::Draws;
@@ -66,18 +68,51 @@ impl Clusters {
                 }
             }
         }
-        let (squares, counts) =
-            sums(vectors, dim, count, &members, |v, at| (v - f64::from(centers[at])).powi(2));
+        Ok(Self::around(vectors, dim, centers, &members))
+    }
+
+    /// `count` clusters around a coreset of `vectors`, all of one deviation and equal shares: a center that
+    /// stands for one rare vector has none of its own.
+    pub(crate) fn around_coreset(
+        vectors: &[f32],
+        dim: usize,
+        count: usize,
+        draws: &mut Draws,
+    ) -> Result<Self, PriorError> {
+        let n = vectors.len() / dim;
+        let chosen = coreset(vectors, dim, count, draws)?;
+        let centers: Vec<f32> =
+            chosen.iter().flat_map(|i| &vectors[i * dim..(i + 1) * dim]).copied().collect();
+        let z = Tensor::from_slice(vectors, (n, dim), &Device::Cpu)?;
+        let at = Tensor::from_slice(&centers, (count, dim), &Device::Cpu)?;
+        let members = gaussian_logits(&z, &at)?.argmax(D::Minus1)?.to_vec1::<u32>()?;
+        let from = |v: f64, at: usize| (v - f64::from(centers[at])).powi(2);
+        let (squares, _) = sums(vectors, dim, count, &members, from);
+        let pooled = |i: usize| squares.iter().skip(i).step_by(dim).sum::<f64>() / n as f64;
+        let deviations: Vec<f64> =
+            (0..dim).map(|i| pooled(i).sqrt().max(LEAST_DEVIATION)).collect();
+        Ok(Self {
+            deviations: deviations.repeat(count),
+            shares: vec![1.0 / count as f64; count],
+            centers: centers.into_iter().map(f64::from).collect(),
+        })
+    }
+
+    /// What the vectors of each cluster say of it.
+    fn around(vectors: &[f32], dim: usize, centers: Vec<f32>, members: &[u32]) -> Self {
+        let (n, count) = (vectors.len() / dim, centers.len() / dim);
+        let from = |v: f64, at: usize| (v - f64::from(centers[at])).powi(2);
+        let (squares, counts) = sums(vectors, dim, count, members, from);
         let deviations = squares.iter().enumerate().map(|(i, s)| {
             let members = counts[i / dim];
             // Of one vector there is no deviation.
             if members < 2 { 1.0 } else { (s / members as f64).sqrt().max(LEAST_DEVIATION) }
         });
-        Ok(Self {
+        Self {
             deviations: deviations.collect(),
             shares: counts.iter().map(|c| *c as f64 / n as f64).collect(),
             centers: centers.into_iter().map(f64::from).collect(),
-        })
+        }
     }
 }
 

@@ -13,6 +13,7 @@
 //! Invariant: this crate knows nothing of flows, losses or images.
 
 mod class_whitening;
+mod coreset;
 mod covariance;
 mod error;
 mod hierarchical;
@@ -28,6 +29,6 @@ pub use error::PriorError;
 pub use hierarchical::HierarchicalMixture;
 pub use memory::Memory;
 pub use mixture::{GaussianMixture, Learned, starting_centers};
-pub use prior::{Prior, log_softmax};
+pub use prior::{Prior, Start, log_softmax};
 pub use registry::{Constructor, PriorConfig, build, kinds, register};
 pub use single::SingleGaussian;

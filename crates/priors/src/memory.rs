@@ -1,7 +1,8 @@
 //! A memory of normal vectors a class: the distance to the nearest is what is unlikely (PatchCore).
 
+use crate::coreset::coreset;
 use crate::prior::{by_class, check};
-use crate::{Prior, PriorError};
+use crate::{Prior, PriorError, Start};
 use candle_core::{D, Device, Tensor};
 use hgad_kernels::gaussian_logits;
 use hgad_parameters::{Draws, Parameters, Weight};
@@ -78,10 +79,14 @@ impl Prior for Memory {
         Ok(Tensor::stack(&all, 0)?)
     }
 
-    /// Fills the memory of each class with a coreset of its latents: each vector is the one farthest from
-    /// those chosen before (greedy k-center, PatchCore's algorithm 1, without its random projection),
-    /// from a first that is drawn. A class with fewer latents than room has some twice.
-    fn start(&self, z: &[f32], labels: &[u32], draws: &mut Draws) -> Result<bool, PriorError> {
+    /// Fills the memory of each class with a coreset of its latents, whatever the start asked for.
+    fn start(
+        &self,
+        z: &[f32],
+        labels: &[u32],
+        _: Start,
+        draws: &mut Draws,
+    ) -> Result<bool, PriorError> {
         let (dim, size) = (self.dim, self.vectors.get().dim(1)?);
         let mut all = vec![0.0f32; self.classes * size * dim];
         for (class, own) in by_class(z, labels, dim, self.classes)?.iter().enumerate() {
@@ -100,29 +105,6 @@ impl Prior for Memory {
     }
 }
 
-/// Indices of `size` of `vectors` (N, dim), the farthest first.
-fn coreset(
-    vectors: &[f32],
-    dim: usize,
-    size: usize,
-    draws: &mut Draws,
-) -> Result<Vec<usize>, PriorError> {
-    let n = vectors.len() / dim;
-    let z = Tensor::from_slice(vectors, (n, dim), &Device::Cpu)?;
-    let mut chosen = vec![draws.below(n)];
-    // `-½ distance²` to the nearest that was chosen: the smallest is the farthest.
-    let mut nearest = vec![f32::NEG_INFINITY; n];
-    while chosen.len() < size {
-        let newest = chosen[chosen.len() - 1];
-        let center = z.narrow(0, newest, 1)?.contiguous()?;
-        let distance = gaussian_logits(&z, &center)?.flatten_all()?.to_vec1::<f32>()?;
-        nearest.iter_mut().zip(distance).for_each(|(n, d)| *n = n.max(d));
-        let farthest = (0..n).min_by(|a, b| nearest[*a].total_cmp(&nearest[*b]));
-        chosen.push(farthest.unwrap_or(newest));
-    }
-    Ok(chosen)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -137,7 +119,7 @@ mod tests {
             .map(|i| (draws.normal() + if i / 3 % 2 == 1 { 8.0 } else { 0.0 }) as f32)
             .collect();
         let labels: Vec<u32> = (0..80).map(|i| i % 2).collect();
-        assert!(memory.start(&z, &labels, &mut draws).unwrap());
+        assert!(memory.start(&z, &labels, Start::Coreset, &mut draws).unwrap());
         (memory, z, labels)
     }
 
@@ -161,23 +143,5 @@ mod tests {
         let logits = memory.class_logits(&latents).unwrap().unwrap();
         let best = logits.argmax(D::Minus1).unwrap().flatten_all().unwrap();
         assert_eq!(best.to_vec1::<u32>().unwrap(), labels);
-    }
-
-    #[test]
-    fn a_coreset_covers_better_than_a_draw() {
-        let mut draws = seeded(2, "coreset");
-        let vectors: Vec<f32> = (0..900).map(|_| draws.normal() as f32).collect();
-        let covered = |chosen: &[usize]| {
-            let square = |a: usize, b: usize| -> f32 {
-                (0..3).map(|k| (vectors[a * 3 + k] - vectors[b * 3 + k]).powi(2)).sum()
-            };
-            let nearest = |a| chosen.iter().map(|b| square(a, *b)).fold(f32::INFINITY, f32::min);
-            (0..300).map(nearest).fold(0.0, f32::max)
-        };
-        let chosen = coreset(&vectors, 3, 30, &mut draws).unwrap();
-        let drawn = draws.permutation(300)[..30].to_vec();
-        assert!(covered(&chosen) < 0.5 * covered(&drawn));
-        let twice = coreset(&[1.0, 2.0, 3.0], 3, 4, &mut draws).unwrap();
-        assert_eq!(twice, [0; 4]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::class_whitening::ClassWhitening;
 use crate::k_means::Clusters;
 use crate::prior::{by_class, check, log_softmax};
-use crate::{Covariance, Prior, PriorError, Spread};
+use crate::{Covariance, Prior, PriorError, Spread, Start};
 use candle_core::{DType, Device, Tensor};
 use hgad_kernels::log_sum_exp;
 use hgad_parameters::{Draws, Parameters, Weight, seeded};
@@ -225,7 +225,13 @@ impl Prior for GaussianMixture {
     }
 
     /// Each class's centre becomes the mean of its latents, its deviations theirs, its weight its share.
-    fn start(&self, z: &[f32], labels: &[u32], draws: &mut Draws) -> Result<bool, PriorError> {
+    fn start(
+        &self,
+        z: &[f32],
+        labels: &[u32],
+        _: Start,
+        draws: &mut Draws,
+    ) -> Result<bool, PriorError> {
         self.start_classes(z, labels, draws)?;
         Ok(true)
     }

@@ -4,6 +4,15 @@ use crate::PriorError;
 use candle_core::{D, Result, Tensor};
 use hgad_parameters::Draws;
 
+/// Where the centres of a class start, for a prior that starts from data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// At its clusters (k-means): where most latents are.
+    Clusters,
+    /// At a coreset of it (greedy k-center): rare normal latents have a centre too.
+    Coreset,
+}
+
 /// A density of latent vectors. `z` is (B, P, D): P vectors of each of B images, whose classes
 /// are `labels` (B). Gradients reach `z` and the parameters.
 pub trait Prior: Send + Sync {
@@ -52,8 +61,8 @@ pub trait Prior: Send + Sync {
         Ok(None)
     }
 
-    /// Places centres, deviations and weights where the latents of a sample lie: `z` (N, D) row-major,
-    /// each of its class in `labels` (N). Once, before a training. `false` where nothing of it starts
+    /// Places centres, deviations and weights where the latents of a sample lie, as `how` has it: `z`
+    /// (N, D) row-major, each of its class in `labels` (N). Once, before a training. `false` where nothing of it starts
     /// from data.
     ///
     /// # Errors
@@ -62,9 +71,10 @@ pub trait Prior: Send + Sync {
         &self,
         z: &[f32],
         labels: &[u32],
+        how: Start,
         draws: &mut Draws,
     ) -> std::result::Result<bool, PriorError> {
-        let _ = (z, labels, draws);
+        let _ = (z, labels, how, draws);
         Ok(false)
     }
 

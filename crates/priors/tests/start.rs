@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device, Tensor, Var};
 use hgad_parameters::{Parameters, seeded};
-use hgad_priors::{Learned, Prior, PriorConfig, Spread, build};
+use hgad_priors::{Learned, Prior, PriorConfig, Spread, Start, build};
 use std::collections::HashMap;
 
 const DIM: usize = 3;
@@ -35,7 +35,7 @@ fn started(kind: &str, spread: Spread) -> (Parameters, Box<dyn Prior>) {
     };
     let prior = build(&parameters, &config).unwrap();
     let (z, labels) = sample();
-    assert!(prior.start(&z, &labels, &mut seeded(1, "start")).unwrap());
+    assert!(prior.start(&z, &labels, Start::Clusters, &mut seeded(1, "start")).unwrap());
     (parameters, prior)
 }
 
@@ -160,12 +160,18 @@ fn gradients_reach_latents_and_parameters_of_full_covariances() {
 fn what_cannot_start_is_refused_or_says_so() {
     let (_, prior) = started("hierarchical", Spread::Diagonal);
     let mut draws = seeded(0, "start");
-    let error = prior.start(&[0.0; 6], &[0, 2], &mut draws).unwrap_err().to_string();
+    let error =
+        prior.start(&[0.0; 6], &[0, 2], Start::Clusters, &mut draws).unwrap_err().to_string();
     assert!(error.contains("class index 2"), "{error}");
-    assert!(prior.start(&[0.0; 5], &[0, 1], &mut draws).is_err());
+    assert!(prior.start(&[0.0; 5], &[0, 1], Start::Coreset, &mut draws).is_err());
     let parameters = Parameters::new(1, DType::F64, &Device::Cpu);
     let config = PriorConfig { kind: "single".into(), dim: DIM, ..Default::default() };
-    assert!(!build(&parameters, &config).unwrap().start(&[0.0; 3], &[0], &mut draws).unwrap());
+    assert!(
+        !build(&parameters, &config)
+            .unwrap()
+            .start(&[0.0; 3], &[0], Start::Clusters, &mut draws)
+            .unwrap()
+    );
     let learned = Learned { spread: Spread::Whitened, ..Learned::default() };
     let error = build(&parameters, &PriorConfig { learned, ..config }).err().unwrap().to_string();
     assert!(error.contains("covariance") && error.contains("diagonal"), "{error}");
