@@ -78,7 +78,7 @@ fn a_started_mixture_is_the_gaussian_of_each_class() {
             let rest =
                 |k: usize| [0, 1, 2].into_iter().filter(move |r| *r != k).collect::<Vec<_>>();
             let (r, s) = (rest(i), rest(j));
-            let sign = if (i + j) % 2 == 0 { 1.0 } else { -1.0 };
+            let sign = if (i + j).is_multiple_of(2) { 1.0 } else { -1.0 };
             sign * minor(r[0], r[1], s[0], s[1])
         };
         let points = numbers(&latents());

@@ -117,7 +117,7 @@ impl ClassCalibration {
 
     /// How unlike the class's images an image is as a whole; high is foreign. It is how far its
     /// [`atypicality`] is from theirs, in deviations; and an image whose [`class_margin`] is less than
-    /// [`DECIDED`] of theirs lies beyond all that is decided.
+    /// half of theirs lies beyond all that is decided.
     pub fn foreignness(&self, atypicality: f64, margin: Option<f64>) -> f64 {
         let unlikely = (atypicality - self.typical) / self.spread;
         match self.margin.zip(margin).map(|(usual, margin)| DECIDED - margin / usual) {

@@ -15,7 +15,7 @@ const RINGS: usize = 3;
 /// What is usual at one level in normal images of a class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normal {
-    /// Of the log-likelihood per dimension, in nats, by the position's place ([`place`]): its mean, but
+    /// Of the log-likelihood per dimension, in nats, by the position's distance to the edge: its mean, but
     /// not above that of the inner positions, and its standard deviation, but not below theirs.
     pub moments: Vec<(f32, f32)>,
     /// Median of the largest values of filtered maps, in deviations.
@@ -170,8 +170,9 @@ mod tests {
     fn level(images: usize, mean: f32, deviation: f32, lower: f32) -> LevelScores {
         let value = |i: usize| {
             let (row, column) = (i / SIDE % SIDE, i % SIDE);
-            let edge = place(row, column, SIDE, SIDE) != 1 * (RINGS + 1) + 1;
-            mean + if i % 2 == 0 { deviation } else { -deviation } - if edge { lower } else { 0.0 }
+            let edge = place(row, column, SIDE, SIDE) != RINGS + 2;
+            mean + if i.is_multiple_of(2) { deviation } else { -deviation }
+                - if edge { lower } else { 0.0 }
         };
         LevelScores {
             height: SIDE,
