@@ -143,7 +143,7 @@ mod tests {
         let c = scaled("whiten");
         for i in 0..3 {
             // The ridge takes a little of the variance, more where channels are nearly the same.
-            assert!((0.85..=1.001).contains(&c[i * 5]), "{c:?}");
+            assert!((0.8..=1.001).contains(&c[i * 5]), "{c:?}");
             for j in 0..3 {
                 assert!(i == j || c[i * 4 + j].abs() < 0.05, "{c:?}");
             }

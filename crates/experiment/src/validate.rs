@@ -105,6 +105,19 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     }
     one_of("features.scale", &c.features.scale, &crate::scaling::SCALES)?;
     one_of("prior.start", &c.prior.start, &["paper", "clusters", "coreset"])?;
+    let from_data = c.prior.start != "paper";
+    require(
+        "train.epochs",
+        c.train.epochs > 0 || from_data,
+        c.train.epochs,
+        "expected at least 1; without training a prior must start from data, prior.start = \"clusters\" or \"coreset\"",
+    )?;
+    require(
+        "prior.start",
+        c.prior.kind != "memory" || from_data,
+        &c.prior.start,
+        "a memory is filled from data; use \"coreset\"",
+    )?;
     let top = (0.0..=1.0).contains(&c.score.top);
     require("score.top", top, c.score.top, "expected a share from 0 to 1")?;
     let share = c.train.positions > 0.0 && c.train.positions <= 1.0;
