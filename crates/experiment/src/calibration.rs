@@ -117,19 +117,17 @@ pub fn calibrate(
     let evidence = evidence(config, model)?;
     let map = map_config(config);
     let chunk = config.train.chunk.max(4096);
-    let of = |part: Part, class: usize| -> Vec<usize> {
-        let samples = features.samples(part);
-        (0..samples.len()).filter(|i| samples[*i].class == class).collect()
-    };
     let total = model.classes.len() as u64;
     observer.event(Event::Begin { what: "calibrating", total, unit: "classes" });
     let mut classes = Vec::with_capacity(model.classes.len());
     let mut foreign = Vec::new();
     for (class, name) in model.classes.iter().enumerate() {
-        let held = of(Part::HeldOut, class);
+        let held = features.of_class(Part::HeldOut, class);
         let held_out = !held.is_empty();
-        let (part, samples) =
-            if held_out { (Part::HeldOut, held) } else { (Part::Train, of(Part::Train, class)) };
+        let (part, samples) = match held_out {
+            true => (Part::HeldOut, held),
+            false => (Part::Train, features.of_class(Part::Train, class)),
+        };
         let labels = vec![class as u32; samples.len()];
         let levels = model
             .levels

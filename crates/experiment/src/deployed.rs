@@ -108,8 +108,7 @@ pub fn evaluate_deployed(
     let mut classes = BTreeMap::new();
     let mut done = 0;
     for (class, name) in model.classes.iter().enumerate() {
-        let samples: Vec<usize> =
-            (0..features.test.len()).filter(|i| features.test[*i].class == class).collect();
+        let samples: Vec<usize> = features.of_class(Part::Test, class);
         if samples.is_empty() {
             continue;
         }

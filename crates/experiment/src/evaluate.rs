@@ -118,8 +118,7 @@ pub fn class_maps(
         false => Vec::new(),
     };
     for class in 0..model.classes.len() {
-        let samples: Vec<usize> =
-            (0..features.test.len()).filter(|i| features.test[*i].class == class).collect();
+        let samples = features.of_class(Part::Test, class);
         if samples.is_empty() {
             continue;
         }
@@ -175,14 +174,10 @@ fn normal_of_classes(
 ) -> Result<Vec<Vec<Normal>>, ExperimentError> {
     let chunk = config.train.chunk.max(4096);
     let map = map_config(config);
-    let of = |part: Part, class: usize| -> Vec<usize> {
-        let samples = features.samples(part);
-        (0..samples.len()).filter(|i| samples[*i].class == class).collect()
-    };
     let of_class = |class: usize| {
-        let (mut part, mut samples) = (Part::HeldOut, of(Part::HeldOut, class));
+        let (mut part, mut samples) = (Part::HeldOut, features.of_class(Part::HeldOut, class));
         if samples.is_empty() {
-            (part, samples) = (Part::Train, of(Part::Train, class));
+            (part, samples) = (Part::Train, features.of_class(Part::Train, class));
             let every = samples.len().div_ceil(NORMAL_IMAGES).max(1);
             samples = samples.into_iter().step_by(every).collect();
         }

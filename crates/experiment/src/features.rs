@@ -60,6 +60,12 @@ impl Features {
         }
     }
 
+    /// Indices of the samples of one part that are of `class`.
+    pub fn of_class(&self, part: Part, class: usize) -> Vec<usize> {
+        let samples = self.samples(part);
+        (0..samples.len()).filter(|i| samples[*i].class == class).collect()
+    }
+
     /// The maps of one sample.
     ///
     /// # Errors

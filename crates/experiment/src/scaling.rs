@@ -139,15 +139,33 @@ mod tests {
     }
 
     #[test]
-    fn whitened_channels_are_uncorrelated() {
-        let c = scaled("whiten");
+    fn whitened_channels_have_covariance_one_but_for_the_ridge() {
+        let parameters = Parameters::new(0, DType::F32, &Device::Cpu);
+        let scaling = Scaling::new("whiten", &parameters, 4).unwrap().unwrap();
+        scaling.fit(&vectors()).unwrap();
+        let got = covariance(&scaling.apply(vectors()).unwrap(), 4);
+        // `R + ridge = L Lᵀ`, so `L⁻¹ R L⁻ᵀ + ridge L⁻¹ L⁻ᵀ = I`; rows of `L⁻ᵀ` are what a channel that
+        // lies one deviation off its mean becomes.
+        let before = covariance(&vectors(), 4);
+        let rows: Vec<Vec<f32>> = (0..3)
+            .map(|i| {
+                let one = before[i * 5].sqrt() as f32;
+                let pair = |k: usize| if k == i { one } else { 0.0 };
+                let off: Vec<f32> = (0..4).map(pair).collect();
+                let both = scaling.apply([off, vec![0.0; 4]].concat()).unwrap();
+                (0..4).map(|k| both[k] - both[4 + k]).collect()
+            })
+            .collect();
         for i in 0..3 {
-            // The ridge takes a little of the variance, more where channels are nearly the same.
-            assert!((0.8..=1.001).contains(&c[i * 5]), "{c:?}");
             for j in 0..3 {
-                assert!(i == j || c[i * 4 + j].abs() < 0.05, "{c:?}");
+                let ridge = 0.01 * rows.iter().map(|r| f64::from(r[i] * r[j])).sum::<f64>();
+                let one = f64::from(u8::from(i == j));
+                let found = got[i * 4 + j] + ridge;
+                assert!((found - one).abs() < 1e-3, "{i} {j}: {found}");
             }
         }
+        // It does something: the first two are correlated by 0.95 before.
+        assert!(before[1] / (before[0] * before[5]).sqrt() > 0.9 && got[1].abs() < 0.05, "{got:?}");
     }
 
     #[test]

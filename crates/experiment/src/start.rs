@@ -46,7 +46,16 @@ pub(crate) fn start(
             let sample = sample(config, features, level, index, FOR_PRIOR * model.classes.len())?;
             let z = latents(level, sample.vectors, &sample.positions, model)?;
             let mut draws = seeded(config.seed, &format!("prior.start.{index}"));
-            level.prior.start(&z, &sample.labels, how, &mut draws)?;
+            if !level.prior.start(&z, &sample.labels, how, &mut draws)? {
+                return Err(ExperimentError::Setting {
+                    key: "prior.start",
+                    value: config.prior.start.clone(),
+                    reason: format!(
+                        "nothing of the prior `{}` starts from data; use \"paper\"",
+                        config.prior.kind
+                    ),
+                });
+            }
         }
     }
     Ok(())

@@ -118,6 +118,18 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         &c.prior.start,
         "a memory is filled from data; use \"coreset\"",
     )?;
+    require(
+        "prior.start",
+        c.prior.kind != "single" || !from_data,
+        &c.prior.start,
+        "one Gaussian at 0 starts nowhere else; use \"paper\"",
+    )?;
+    require(
+        "prior.covariance",
+        c.prior.covariance != "whitened" || from_data,
+        &c.prior.covariance,
+        "the covariances of classes come from data; use it with prior.start = \"clusters\" or \"coreset\"",
+    )?;
     let top = (0.0..=1.0).contains(&c.score.top);
     require("score.top", top, c.score.top, "expected a share from 0 to 1")?;
     let share = c.train.positions > 0.0 && c.train.positions <= 1.0;

@@ -251,6 +251,12 @@ impl Predictor {
         let map = scaled(raw, threshold.value);
         let map_size = self.calibration.map.size;
         let square = self.transform.region(image.width, image.height)?;
+        let anomalous = foreign || value > threshold.value;
+        // Where the score is a mean of the largest values, single pixels of a normal image may exceed it.
+        let regions = match anomalous {
+            true => regions(&map, map_size, square, (image.width, image.height))?,
+            false => Vec::new(),
+        };
         Ok(Prediction {
             class: (!foreign).then(|| name.clone()),
             scored_as: name,
@@ -258,8 +264,8 @@ impl Predictor {
             score: calibrated.constants.scores.score(value),
             threshold: threshold.score,
             guaranteed: calibrated.guarantees(self.rate),
-            anomalous: foreign || value > threshold.value,
-            regions: regions(&map, map_size, square, (image.width, image.height))?,
+            anomalous,
+            regions,
             map_size,
             map,
             square,

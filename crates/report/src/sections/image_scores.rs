@@ -11,7 +11,7 @@ pub fn image_scores(report: &Report) -> String {
     let chart = |s: &ImageScores| {
         let of = Values {
             title: "Scores of test images",
-            axis: "largest value of the map",
+            axis: "image score",
             range: [0.0, 1.0],
             mark: Some((s.threshold.value, "threshold")),
         };
@@ -31,7 +31,7 @@ pub fn image_scores(report: &Report) -> String {
         false => " The threshold is calibrated for each class; how is said in the gallery.".into(),
     };
     let lead = format!(
-        "The largest value of the deployed model's map of each test image, each group as shares of \
+        "The deployed model's score of each test image, each group as shares of \
          its own. An image above the threshold is called anomalous.{origin} No test image and no \
          label had a part in it."
     );
