@@ -8,8 +8,8 @@ use crate::model::{LevelModel, Model};
 use crate::predict::{combine_evidence, positions};
 use crate::progress::{Event, Observer};
 use hgad_scores::{
-    ClassCalibration, Evidence, MapConfig, Reference, Threshold, atypicality, class_margin,
-    smallest_rate,
+    ClassCalibration, Evidence, LevelScores, MapConfig, Reference, Threshold, atypicality,
+    class_margin, smallest_rate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -103,7 +103,49 @@ fn margins(
     Ok(rows.filter_map(|row| class_margin(row, class, positions)).collect())
 }
 
-/// Calibrates `model` on the held-out images; a class without any, on those it was trained on.
+/// Images of a class that constants come from.
+const KNOWN_IMAGES: usize = 64;
+
+/// Score terms of some normal images of one class.
+struct NormalImages {
+    images: usize,
+    levels: Vec<LevelScores>,
+    /// As [`margins`].
+    margins: Vec<f64>,
+}
+
+impl NormalImages {
+    fn margins(&self) -> Option<&[f64]> {
+        (!self.margins.is_empty()).then_some(&self.margins)
+    }
+}
+
+/// At most `count` images of `class` of `part`, evenly spaced.
+fn of_images(
+    model: &Model,
+    features: &Features,
+    part: Part,
+    class: usize,
+    chunk: usize,
+    count: usize,
+) -> Result<NormalImages, ExperimentError> {
+    let all = features.of_class(part, class);
+    let samples: Vec<usize> =
+        all.iter().copied().step_by(all.len().div_ceil(count).max(1)).collect();
+    let labels = vec![class as u32; samples.len()];
+    let of_level = |(l, level): (usize, &LevelModel)| {
+        level.scores(&labels, chunk, model.device(), features.reader(part, &samples, l))
+    };
+    Ok(NormalImages {
+        images: samples.len(),
+        levels: model.levels.iter().enumerate().map(of_level).collect::<Result<_, _>>()?,
+        margins: margins(model, features, part, &samples, class, chunk)?,
+    })
+}
+
+/// Calibrates `model`: constants from images it was trained on, scores of reference from those that were
+/// held out, so that a new normal image is exchangeable with them; a class without held-out images is its own
+/// reference, and promises nothing.
 ///
 /// # Errors
 /// What scoring gives; a class without normal images.
@@ -122,26 +164,23 @@ pub fn calibrate(
     let mut classes = Vec::with_capacity(model.classes.len());
     let mut foreign = Vec::new();
     for (class, name) in model.classes.iter().enumerate() {
-        let held = features.of_class(Part::HeldOut, class);
-        let held_out = !held.is_empty();
-        let (part, samples) = match held_out {
-            true => (Part::HeldOut, held),
-            false => (Part::Train, features.of_class(Part::Train, class)),
+        let held = of_images(model, features, Part::HeldOut, class, chunk, usize::MAX)?;
+        // Without others they are the reference too, and there all count.
+        let count = if held.images > 0 { KNOWN_IMAGES } else { usize::MAX };
+        let known = of_images(model, features, Part::Train, class, chunk, count)?;
+        let fitted =
+            ClassCalibration::fit(evidence, known.images, &known.levels, known.margins(), &map)?;
+        let held_out = held.images > 0;
+        let (judged, constants) = match held_out {
+            true => {
+                let constants = fitted.with_reference(evidence, held.images, &held.levels, &map)?;
+                (held, constants)
+            }
+            false => (known, fitted),
         };
-        let labels = vec![class as u32; samples.len()];
-        let levels = model
-            .levels
-            .iter()
-            .enumerate()
-            .map(|(l, level)| {
-                level.scores(&labels, chunk, model.device(), features.reader(part, &samples, l))
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        let margins = margins(model, features, part, &samples, class, chunk)?;
-        let known = (!margins.is_empty()).then_some(&margins[..]);
-        let constants = ClassCalibration::fit(evidence, samples.len(), &levels, known, &map)?;
-        foreign.extend((0..samples.len()).map(|i| {
-            constants.foreignness(atypicality(&levels, i), margins.get(i).copied()) as f32
+        foreign.extend((0..judged.images).map(|i| {
+            let margin = judged.margins.get(i).copied();
+            constants.foreignness(atypicality(&judged.levels, i), margin) as f32
         }));
         classes.push(CalibratedClass { held_out, constants });
         observer.event(Event::Advance { done: class as u64 + 1, state: name });

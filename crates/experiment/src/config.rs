@@ -451,8 +451,8 @@ impl Default for ScoreConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct CalibrationConfig {
-    /// Share of the normal training images of each class that is not trained on and calibrates its
-    /// scores and thresholds; 0 trains on all, and calibrates on them without a guarantee.
+    /// Share of the normal training images of each class that is not trained on and sets its thresholds;
+    /// 0 trains on all, and takes thresholds from them without a guarantee.
     pub share: f64,
     /// At least so many a class, but never more than half of them.
     pub minimum: usize,

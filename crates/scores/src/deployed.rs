@@ -1,5 +1,9 @@
-//! The deployable rule: the paper's form with constants from normal images that were set aside, and
-//! scores that mean the same in every class.
+//! The deployable rule: the paper's form with constants from normal images, and scores that mean the same
+//! in every class.
+//!
+//! Constants come from images that were trained on, scores of reference from others that were held out.
+//! Were both from the same images, a new one would not be exchangeable with them, and a conformal threshold
+//! would promise less than it says.
 
 use crate::ScoreError;
 use crate::conformal::Reference;
@@ -36,9 +40,9 @@ pub struct ClassCalibration {
     /// What is usual in them, by level: the standardized rule's constants, and none of another's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub normal: Vec<Normal>,
-    /// Image scores (largest values of their maps) of the calibration images.
+    /// Image scores of the images of reference.
     pub scores: Reference,
-    /// Median of [`atypicality`] over them.
+    /// Median of [`atypicality`] over those that the constants are from.
     pub typical: f64,
     /// Mean absolute deviation from it.
     pub spread: f64,
@@ -49,7 +53,8 @@ pub struct ClassCalibration {
 }
 
 impl ClassCalibration {
-    /// From the score terms of `images` normal images of the class, and the [`class_margin`] of each,
+    /// Constants, and scores of reference until [`ClassCalibration::with_reference`] gives others, from the
+    /// score terms of `images` normal images of the class, and the [`class_margin`] of each,
     /// if there are several classes.
     ///
     /// # Errors
@@ -75,26 +80,49 @@ impl ClassCalibration {
             Evidence::Standardized => Normal::fit(images, levels, config)?,
             _ => Vec::new(),
         };
-        let scores: Vec<f32> = (0..images)
-            .into_par_iter()
-            .map(|i| match evidence {
-                Evidence::Standardized => {
-                    let own: Vec<LevelScores> = levels.iter().map(|l| l.image(i)).collect();
-                    Ok(image_score(&standardized(&own, &normal, config)?, config.top))
-                }
-                _ => Ok(image_score(&map(evidence, &constants, &terms, i, config), config.top)),
-            })
-            .collect::<Result<_, ScoreError>>()?;
-        Ok(Self {
+        let mut all = Self {
             terms: constants,
             normal,
-            scores: Reference::new(scores).ok_or_else(nothing)?,
+            scores: Reference::new(vec![0.0]).ok_or_else(nothing)?,
             typical,
             // Images that are all alike still differ in rounding.
             spread: deviation.max(1e-4),
             // Classes that cannot be told apart tell nothing of others either.
             margin: margins.map(|m| median(m.to_vec())).filter(|m| *m > 0.0),
-        })
+        };
+        all.scores = all.scores_of(evidence, images, levels, config)?;
+        Ok(all)
+    }
+
+    /// The same constants with the scores of other normal images of the class: the images of a conformal
+    /// threshold, which no constant may come from.
+    ///
+    /// # Errors
+    /// As [`ClassCalibration::fit`].
+    pub fn with_reference(
+        mut self,
+        evidence: Evidence,
+        images: usize,
+        levels: &[LevelScores],
+        config: &MapConfig,
+    ) -> Result<Self, ScoreError> {
+        self.scores = self.scores_of(evidence, images, levels, config)?;
+        Ok(self)
+    }
+
+    fn scores_of(
+        &self,
+        evidence: Evidence,
+        images: usize,
+        levels: &[LevelScores],
+        config: &MapConfig,
+    ) -> Result<Reference, ScoreError> {
+        let of = |i: usize| {
+            let own: Vec<LevelScores> = levels.iter().map(|l| l.image(i)).collect();
+            Ok(image_score(&self.map(evidence, &own, config)?, config.top))
+        };
+        let scores = (0..images).into_par_iter().map(of).collect::<Result<_, ScoreError>>()?;
+        Reference::new(scores).ok_or(ScoreError::NothingToCalibrate)
     }
 
     /// The anomaly map (size, size) of one image from its score terms: the paper's form with these
@@ -242,6 +270,28 @@ mod tests {
         for none in [fit(None), fit(Some(&[-1.0; 5]))] {
             assert_eq!(none.margin, None);
             assert!((none.foreignness(1.12, Some(0.0)) - 1.0).abs() < 1e-4);
+        }
+    }
+
+    #[test]
+    fn the_images_of_reference_move_no_constant() {
+        let config = MapConfig { size: 4, sigma: 0.0, top: 0.0 };
+        for evidence in [Evidence::Likelihood, Evidence::Standardized] {
+            let usual = levels(&[-1.0, -1.2, -0.8, -1.1, -0.9]);
+            let fitted = ClassCalibration::fit(evidence, 5, &usual, None, &config).unwrap();
+            // The last lies far beyond what the constants have seen.
+            let held_out = levels(&[-1.05, -1.3, -9.0]);
+            let judged = fitted.clone().with_reference(evidence, 3, &held_out, &config).unwrap();
+            let scores = judged.scores.values().to_vec();
+            assert_eq!(scores.len(), 3);
+            assert_eq!(
+                ClassCalibration { scores: fitted.scores.clone(), ..judged.clone() },
+                fitted
+            );
+            // An image among them and the same image anew get one score: they are exchangeable.
+            let again = judged.map(evidence, &[held_out[0].image(2)], &config).unwrap();
+            assert_eq!(image_score(&again, 0.0), scores[2]);
+            assert!(scores[2] > scores[1] && scores[1] > scores[0], "{scores:?}");
         }
     }
 
