@@ -335,6 +335,23 @@ pub enum DatasetsCommand {
         #[arg(long, default_value_t = 0)]
         seed: u64,
     },
+    /// Writes synthetic anomalies: the normal training images of a data set with something pasted on (a piece
+    /// from elsewhere, a fill, a scratch, a texture, a warp), and their masks, in the MVTec layout.
+    Paste {
+        /// Name of the data set, or the path of a descriptor (.toml).
+        name: String,
+        /// Folder to write to.
+        dir: PathBuf,
+        /// Its folder, or the folder that holds it; HGAD_DATA by default.
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+        /// Anomalous copies of each image.
+        #[arg(long, value_name = "N", default_value_t = 1)]
+        copies: usize,
+        /// Seed of the anomalies.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+    },
 }
 
 /// `hgad cache`

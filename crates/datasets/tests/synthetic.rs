@@ -87,7 +87,7 @@ fn normal_images_of_a_class_vary() {
 fn exporting_and_reading_gives_the_same() {
     let set = set(small());
     let folder = tempfile::tempdir().unwrap();
-    set.write_mvtec(folder.path()).unwrap();
+    write_mvtec(&set, set.samples(), folder.path()).unwrap();
     let read = open("folder", folder.path()).unwrap();
     assert_eq!(read.classes(), set.classes());
     assert_eq!(read.samples().len(), set.samples().len());

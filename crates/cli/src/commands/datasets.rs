@@ -2,7 +2,10 @@
 
 use super::Outcome;
 use crate::arguments::{DatasetsArguments, DatasetsCommand};
-use hgad_datasets::{Descriptor, SyntheticConfig, SyntheticSet, check};
+use hgad_datasets::{
+    Dataset, Descriptor, PastedKind, PastedSet, Split, SyntheticConfig, SyntheticSet, check,
+    write_mvtec,
+};
 use hgad_experiment::data;
 use std::process::ExitCode;
 
@@ -25,8 +28,22 @@ pub fn run(a: DatasetsArguments) -> Outcome {
         }
         DatasetsCommand::Synthesize { dir, seed } => {
             let set = SyntheticSet::new(SyntheticConfig { seed, ..Default::default() })?;
-            set.write_mvtec(&dir)?;
+            write_mvtec(&set, set.samples(), &dir)?;
             println!("wrote {}", dir.display());
+            Ok(ExitCode::SUCCESS)
+        }
+        DatasetsCommand::Paste { name, dir, root, copies, seed } => {
+            let base = data::descriptor(&name)?.open(&data::root(&root.unwrap_or_default()))?;
+            let normal = base.samples().iter().filter(|s| s.split == Split::Train).cloned();
+            let set = PastedSet::new(&*base, normal.collect(), copies, &PastedKind::ALL, seed);
+            write_mvtec(&set, set.samples(), &dir)?;
+            let anomalous = set.samples().iter().filter(|s| s.is_anomalous()).count();
+            let all = set.samples().len();
+            println!(
+                "wrote {anomalous} anomalous and {} normal images to {}",
+                all - anomalous,
+                dir.display()
+            );
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -1,14 +1,13 @@
 //! A procedural data set: six products, each with several kinds of defect, computed on demand.
 
-mod draw;
-mod export;
+pub(crate) mod draw;
 mod flaw;
-mod geometry;
+pub(crate) mod geometry;
 mod glyphs;
-mod noise;
+pub(crate) mod noise;
 mod product;
 mod products;
-mod render;
+pub(crate) mod render;
 
 use std::path::Path;
 
