@@ -336,7 +336,7 @@ pub enum DatasetsCommand {
         seed: u64,
     },
     /// Writes synthetic anomalies: the normal training images of a data set with something pasted on (a piece
-    /// from elsewhere, a fill, a scratch, a texture, a warp), and their masks, in the MVTec layout.
+    /// from elsewhere, a fill, a scratch, a shade, a texture, a warp), and their masks, in the MVTec layout.
     Paste {
         /// Name of the data set, or the path of a descriptor (.toml).
         name: String,

@@ -2,7 +2,7 @@
 
 use crate::config::{CalibrationConfig, Config};
 use crate::error::ExperimentError;
-use crate::evaluate::{map_config, score_rule};
+use crate::evaluate::{NORMAL_IMAGES, map_config, score_rule};
 use crate::features::{Features, Part};
 use crate::model::{LevelModel, Model};
 use crate::predict::{combine_evidence, positions};
@@ -103,9 +103,6 @@ fn margins(
     Ok(rows.filter_map(|row| class_margin(row, class, positions)).collect())
 }
 
-/// Images of a class that constants come from.
-const KNOWN_IMAGES: usize = 64;
-
 /// Score terms of some normal images of one class.
 struct NormalImages {
     images: usize,
@@ -120,7 +117,7 @@ impl NormalImages {
     }
 }
 
-/// At most `count` images of `class` of `part`, evenly spaced.
+/// Of at most `count` images of `class` of `part`.
 fn of_images(
     model: &Model,
     features: &Features,
@@ -129,9 +126,7 @@ fn of_images(
     chunk: usize,
     count: usize,
 ) -> Result<NormalImages, ExperimentError> {
-    let all = features.of_class(part, class);
-    let samples: Vec<usize> =
-        all.iter().copied().step_by(all.len().div_ceil(count).max(1)).collect();
+    let samples = features.some_of_class(part, class, count);
     let labels = vec![class as u32; samples.len()];
     let of_level = |(l, level): (usize, &LevelModel)| {
         level.scores(&labels, chunk, model.device(), features.reader(part, &samples, l))
@@ -166,7 +161,7 @@ pub fn calibrate(
     for (class, name) in model.classes.iter().enumerate() {
         let held = of_images(model, features, Part::HeldOut, class, chunk, usize::MAX)?;
         // Without others they are the reference too, and there all count.
-        let count = if held.images > 0 { KNOWN_IMAGES } else { usize::MAX };
+        let count = if held.images > 0 { NORMAL_IMAGES } else { usize::MAX };
         let known = of_images(model, features, Part::Train, class, chunk, count)?;
         let fitted =
             ClassCalibration::fit(evidence, known.images, &known.levels, known.margins(), &map)?;

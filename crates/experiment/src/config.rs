@@ -473,6 +473,11 @@ impl Default for CalibrationConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct EvalConfig {
+    /// `"test"`: the data set's test images. `"pasted"`: normal images that were held out and synthetic
+    /// anomalies pasted on them; the test images are not looked at, so that settings may be chosen by this.
+    pub on: String,
+    /// Anomalous copies of each held-out image, where `on = "pasted"`.
+    pub copies: usize,
     /// Passes between evaluations on the test set; 0 evaluates after the last pass only.
     pub every: usize,
     /// False positive rate up to which AUPRO is integrated.
@@ -481,7 +486,7 @@ pub struct EvalConfig {
 
 impl Default for EvalConfig {
     fn default() -> Self {
-        Self { every: 1, aupro_limit: 0.3 }
+        Self { on: "test".into(), copies: 4, every: 1, aupro_limit: 0.3 }
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::config::Config;
 use crate::error::ExperimentError;
 use crate::hold_out::hold_out;
-use hgad_datasets::{Dataset, Descriptor, Sample, Split, SyntheticConfig, SyntheticSet};
+use hgad_datasets::{
+    Dataset, Descriptor, PastedKind, PastedSet, Sample, Split, SyntheticConfig, SyntheticSet,
+};
 use std::path::{Path, PathBuf};
 
 /// A data set and its samples in three parts.
@@ -39,8 +41,31 @@ pub fn open(config: &Config) -> Result<Data, ExperimentError> {
     };
     let of = |split| dataset.samples().iter().filter(|s| s.split == split).cloned().collect();
     let (train, held_out) = hold_out(of(Split::Train), &config.calibration, config.seed);
+    if config.eval.on == "pasted" {
+        return pasted(config, dataset, train, held_out);
+    }
     let test = of(Split::Test);
     Ok(Data { dataset, train, held_out, test })
+}
+
+/// The same images to train on, and to test on those held out, as they are and with something pasted on.
+fn pasted(
+    config: &Config,
+    dataset: Box<dyn Dataset>,
+    train: Vec<Sample>,
+    held_out: Vec<Sample>,
+) -> Result<Data, ExperimentError> {
+    if held_out.is_empty() {
+        return Err(ExperimentError::Setting {
+            key: "eval.on",
+            value: config.eval.on.clone(),
+            reason: "anomalies are pasted on normal images that are held out, and there are none; set calibration.share above 0".into(),
+        });
+    }
+    let (copies, seed) = (config.eval.copies, config.seed);
+    let set = PastedSet::new(dataset, held_out.clone(), copies, &PastedKind::ALL, seed);
+    let test = set.samples().to_vec();
+    Ok(Data { dataset: Box::new(set), train, held_out, test })
 }
 
 /// The descriptor of that name, or at that path (.toml).

@@ -162,11 +162,11 @@ pub fn class_maps(
     Ok(())
 }
 
-/// Normal images of a class that the standardized rule looks at where none were held out.
-const NORMAL_IMAGES: usize = 32;
+/// Normal images of a class that constants of maps come from.
+pub(crate) const NORMAL_IMAGES: usize = 64;
 
-/// What is usual in normal images of each class, by level: in those held out, else in some of those
-/// trained on.
+/// What is usual in normal images of each class, by level: in some of those trained on, so that no image
+/// that is judged, and no held-out one, moves a constant.
 fn normal_of_classes(
     config: &Config,
     model: &Model,
@@ -175,15 +175,10 @@ fn normal_of_classes(
     let chunk = config.train.chunk.max(4096);
     let map = map_config(config);
     let of_class = |class: usize| {
-        let (mut part, mut samples) = (Part::HeldOut, features.of_class(Part::HeldOut, class));
-        if samples.is_empty() {
-            (part, samples) = (Part::Train, features.of_class(Part::Train, class));
-            let every = samples.len().div_ceil(NORMAL_IMAGES).max(1);
-            samples = samples.into_iter().step_by(every).collect();
-        }
+        let samples = features.some_of_class(Part::Train, class, NORMAL_IMAGES);
         let labels = vec![class as u32; samples.len()];
         let of_level = |(l, level): (usize, &LevelModel)| {
-            let read = features.reader(part, &samples, l);
+            let read = features.reader(Part::Train, &samples, l);
             level.scores(&labels, chunk, model.device(), read)
         };
         let levels =

@@ -66,6 +66,13 @@ impl Features {
         (0..samples.len()).filter(|i| samples[*i].class == class).collect()
     }
 
+    /// At most `count` of [`Features::of_class`], evenly spaced.
+    pub(crate) fn some_of_class(&self, part: Part, class: usize, count: usize) -> Vec<usize> {
+        let all = self.of_class(part, class);
+        let every = all.len().div_ceil(count).max(1);
+        all.into_iter().step_by(every).collect()
+    }
+
     /// The maps of one sample.
     ///
     /// # Errors

@@ -103,12 +103,13 @@ pub fn run(
         lock = Some(run.lock()?);
     }
     observer.event(Event::Note(&format!(
-        "{}: {} classes, {} training, {} held-out and {} test images, {} levels, {:.1} million parameters; run folder {}",
+        "{}: {} classes, {} training, {} held-out and {} {} images, {} levels, {:.1} million parameters; run folder {}",
         config.name,
         classes.len(),
         features.train.len(),
         features.held_out.len(),
         features.test.len(),
+        if config.eval.on == "pasted" { "pasted" } else { "test" },
         features.shapes().len(),
         parameters as f64 / 1e6,
         run.path().display()

@@ -52,6 +52,8 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
             "expected numbers from 0 to below 1",
         )?;
     }
+    one_of("eval.on", &c.eval.on, &["test", "pasted"])?;
+    require("eval.copies", c.eval.copies > 0, c.eval.copies, "expected at least 1")?;
     let limit = c.eval.aupro_limit;
     require(
         "eval.aupro_limit",

@@ -34,8 +34,9 @@ pub fn run(a: DatasetsArguments) -> Outcome {
         }
         DatasetsCommand::Paste { name, dir, root, copies, seed } => {
             let base = data::descriptor(&name)?.open(&data::root(&root.unwrap_or_default()))?;
-            let normal = base.samples().iter().filter(|s| s.split == Split::Train).cloned();
-            let set = PastedSet::new(&*base, normal.collect(), copies, &PastedKind::ALL, seed);
+            let normal =
+                base.samples().iter().filter(|s| s.split == Split::Train).cloned().collect();
+            let set = PastedSet::new(base, normal, copies, &PastedKind::ALL, seed);
             write_mvtec(&set, set.samples(), &dir)?;
             let anomalous = set.samples().iter().filter(|s| s.is_anomalous()).count();
             let all = set.samples().len();

@@ -4,7 +4,7 @@ use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use super::spot::Spot;
-use super::{cut_paste, fill, scratch, texture, warp};
+use super::{cut_paste, fill, scratch, shade, texture, warp};
 use crate::synthetic::draw::Draw;
 use crate::synthetic::geometry::{Colour, Point};
 
@@ -18,6 +18,8 @@ pub enum PastedKind {
     Fill,
     /// A thin line.
     Scratch,
+    /// A lighter or darker place.
+    Shade,
     /// A blob of coloured noise.
     Texture,
     /// The image pushed aside.
@@ -35,8 +37,8 @@ pub(super) struct Paint<'a> {
 
 impl PastedKind {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::CutPaste, Self::Fill, Self::Scratch, Self::Texture, Self::Warp];
+    pub const ALL: [Self; 6] =
+        [Self::CutPaste, Self::Fill, Self::Scratch, Self::Shade, Self::Texture, Self::Warp];
 
     /// The name in ids and configurations.
     pub fn name(self) -> &'static str {
@@ -44,6 +46,7 @@ impl PastedKind {
             Self::CutPaste => "cut_paste",
             Self::Fill => "fill",
             Self::Scratch => "scratch",
+            Self::Shade => "shade",
             Self::Texture => "texture",
             Self::Warp => "warp",
         }
@@ -55,6 +58,7 @@ impl PastedKind {
             Self::CutPaste => cut_paste::paint(image, spot, draw),
             Self::Fill => fill::paint(image, spot, draw),
             Self::Scratch => scratch::paint(spot, draw),
+            Self::Shade => shade::paint(image, spot, draw),
             Self::Texture => texture::paint(spot, draw),
             Self::Warp => warp::paint(image, spot, draw),
         };

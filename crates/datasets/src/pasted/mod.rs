@@ -5,6 +5,7 @@ mod cut_paste;
 mod fill;
 mod kind;
 mod scratch;
+mod shade;
 mod spot;
 mod texture;
 mod warp;
@@ -27,11 +28,11 @@ const VISIBLE_SHARE: f32 = 0.3;
 
 /// Normal images of a data set, and each of them again with synthetic anomalies.
 ///
-/// The samples are test samples: first the normal ones, as they are, then of each its anomalous copies, whose
+/// It stands in for the data set: its images can be had here too. The samples are test samples: first the normal ones, as they are, then of each its anomalous copies, whose
 /// kinds of anomaly take turns. Each copy follows from the seed, its sample's id and the pixels alone. A mask
 /// has the pixels where a copy visibly differs from its original: by at least 4 of 255 on average over 3x3.
-pub struct PastedSet<'a> {
-    base: &'a dyn Dataset,
+pub struct PastedSet {
+    base: Box<dyn Dataset>,
     seed: u64,
     /// The normal images, as the data set has them.
     originals: Vec<Sample>,
@@ -40,11 +41,11 @@ pub struct PastedSet<'a> {
     copies: Vec<(usize, PastedKind)>,
 }
 
-impl<'a> PastedSet<'a> {
+impl PastedSet {
     /// Of the normal `originals` of `base`, each with `copies` anomalous copies of kinds that take turns
     /// among `kinds`; nothing is drawn yet.
     pub fn new(
-        base: &'a dyn Dataset,
+        base: Box<dyn Dataset>,
         originals: Vec<Sample>,
         copies: usize,
         kinds: &[PastedKind],
@@ -55,7 +56,7 @@ impl<'a> PastedSet<'a> {
         let mut of = Vec::new();
         for (i, original) in originals.iter().enumerate() {
             for copy in 0..if kinds.is_empty() { 0 } else { copies } {
-                let kind = kinds[(i * copies + copy) % kinds.len()];
+                let kind = kinds[(i * copies + copy + i / kinds.len()) % kinds.len()];
                 samples.push(Sample {
                     class: original.class,
                     split: Split::Test,
@@ -109,7 +110,7 @@ impl<'a> PastedSet<'a> {
         }
     }
 
-    /// A normal sample as the data set knows it.
+    /// A normal sample as the data set knows it, one of its own that has no copies included.
     fn original<'s>(&'s self, sample: &'s Sample) -> &'s Sample {
         self.originals.iter().find(|s| s.id == sample.id).unwrap_or(sample)
     }
@@ -121,7 +122,7 @@ fn copy_id(class: &str, original: &Sample, kind: PastedKind, copy: usize) -> Str
     format!("{class}/test/{}/{}-{copy}.png", kind.name(), stem.replace('/', "_"))
 }
 
-impl Dataset for PastedSet<'_> {
+impl Dataset for PastedSet {
     fn name(&self) -> &str {
         "pasted"
     }

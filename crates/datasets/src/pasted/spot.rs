@@ -7,7 +7,7 @@ use crate::synthetic::geometry::{Point, Rotation, length, minus, smooth};
 use crate::synthetic::noise::fractal;
 
 /// Radii of anomalies, as shares of the image's shorter side.
-const RADIUS: [f32; 2] = [0.012, 0.12];
+const RADIUS: [f32; 2] = [0.012, 0.2];
 /// Places that are looked at for one anomaly: the one with most to see is taken.
 const PLACES: usize = 3;
 
@@ -59,8 +59,7 @@ impl Spot {
 
     /// How much of a pixel it covers, 0 to 1.
     pub(crate) fn cover(&self, at: Point) -> f32 {
-        let q = self.turn.undo(minus(at, self.centre));
-        let q = [q[0] / self.radius, q[1] / (self.radius * self.flat)];
+        let q = self.along(minus(at, self.centre));
         let distance = length(q);
         if distance > 1.4 {
             return 0.0;
@@ -70,6 +69,12 @@ impl Spot {
             1.0,
             distance + 0.3 * fractal([q[0] * 1.3, q[1] * 1.3], self.seed),
         )
+    }
+
+    /// A way from its centre in pixels, in its half axes.
+    pub(crate) fn along(&self, q: Point) -> Point {
+        let q = self.turn.undo(q);
+        [q[0] / self.radius, q[1] / (self.radius * self.flat)]
     }
 
     /// Pixels inside its outline, about.

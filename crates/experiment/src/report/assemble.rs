@@ -32,7 +32,8 @@ pub fn assemble(results: &Results, passes: &[PassRecord]) -> Report {
         about: config.about.clone(),
         data_set: set.as_ref().map_or(config.data.set.clone(), |d| d.title.clone()),
         facts: facts(results),
-        scores: scores(results, set.as_ref()),
+        // Published numbers are of the test images.
+        scores: scores(results, set.as_ref().filter(|_| config.eval.on == "test")),
         training: training(config, passes),
         map_size: config.data.mask_size,
         settings: settings(config),
@@ -47,7 +48,13 @@ fn facts(r: &Results) -> Vec<(String, String)> {
     let mut facts = vec![
         ("classes".to_string(), r.classes.len().to_string()),
         ("training images".into(), r.train_images.to_string()),
-        ("test images".into(), r.test_images.to_string()),
+        (
+            match c.eval.on.as_str() {
+                "pasted" => "held-out images and copies with pasted anomalies".into(),
+                _ => "test images".into(),
+            },
+            r.test_images.to_string(),
+        ),
         ("backbone".into(), format!("{}, {} px", c.backbone.kind, c.data.img_size)),
         ("prior".into(), c.prior.kind.clone()),
         ("parameters".into(), format!("{:.1} million", r.parameters as f64 / 1e6)),
