@@ -16,6 +16,7 @@ const PLUS: &[&str] = &[
     "prior.start=clusters",
     "prior.covariance=whitened",
     "prior.centers=4",
+    "prior.settle=clusters",
     "loss.smoothing=0",
     "train.positions=0.5",
     "score.rule=standardized",
@@ -150,6 +151,10 @@ fn settings_that_do_not_fit_are_refused_by_their_key() {
         ("train.positions=0", ["train.positions", "share"]),
         ("train.positions=1.5", ["train.positions", "share"]),
         ("score.top=2", ["score.top", "share"]),
+        ("prior.settle=there", ["prior.settle", "coreset"]),
+        ("score.coarser=0", ["score.coarser", "positive"]),
+        ("eval.on=train", ["eval.on", "pasted"]),
+        ("eval.on=pasted calibration.share=0", ["eval.on", "calibration.share"]),
     ] {
         let wrong: Vec<&str> = wrong.split(' ').collect();
         let (code, printed) = fail(place.experiment("demo", &settings(&wrong), &[]));

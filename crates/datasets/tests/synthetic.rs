@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use hgad_datasets::{
     Dataset, DatasetError, Descriptor, Report, Split, SyntheticConfig, SyntheticSet, open,
+    write_mvtec,
 };
 use image::RgbImage;
 

@@ -299,6 +299,9 @@ pub struct PriorConfig {
     /// whatever the data; at `clusters` (k-means) of each class's latents before training; or at a
     /// `coreset` of them, in which rare normal latents have a centre too.
     pub start: String,
+    /// Whether centres, deviations and weights are placed anew on the latents of the trained flow, after the
+    /// last step: `no`, or at `clusters` or a `coreset`, as at the start. The flow is what training was for then.
+    pub settle: String,
     /// Settings of a prior that another crate registered.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub options: Table,
@@ -313,6 +316,7 @@ impl Default for PriorConfig {
             covariance: "identity".into(),
             weights: "learned".into(),
             start: "paper".into(),
+            settle: "no".into(),
             options: Table::new(),
         }
     }
@@ -439,11 +443,14 @@ pub struct ScoreConfig {
     /// Share of a map's values, the largest, whose mean is the score of the image; 0 for the largest
     /// value alone, as the paper has it.
     pub top: f64,
+    /// How much the maps of one image of the pyramid count beside those of the next larger one, under the
+    /// `standardized` rule; 1 for all alike.
+    pub coarser: f64,
 }
 
 impl Default for ScoreConfig {
     fn default() -> Self {
-        Self { rule: String::new(), class: "given".into(), sigma: 4.0, top: 0.0 }
+        Self { rule: String::new(), class: "given".into(), sigma: 4.0, top: 0.0, coarser: 1.0 }
     }
 }
 

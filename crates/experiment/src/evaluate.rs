@@ -75,7 +75,13 @@ impl ClassMaps<'_> {
 
 /// How maps are made, as `config` has it.
 pub(crate) fn map_config(config: &Config) -> MapConfig {
-    MapConfig { size: config.data.mask_size, sigma: config.score.sigma, top: config.score.top }
+    MapConfig {
+        size: config.data.mask_size,
+        sigma: config.score.sigma,
+        top: config.score.top,
+        sizes: config.backbone.pyramid,
+        coarser: config.score.coarser,
+    }
 }
 
 /// The rule that `config` names; where it names none, the paper's product, or likelihood alone

@@ -18,7 +18,7 @@ use crate::progress::{Event, Observer};
 use crate::report::{self, Collector};
 use crate::results::{Evaluation, Results, SCHEMA, Seconds, Versions};
 use crate::run_folder::RunFolder;
-use crate::start::start;
+use crate::start::{settle, start};
 use crate::tensorboard::EventFile;
 use crate::train::Trainer;
 use crate::{atomic, data::Data};
@@ -264,6 +264,11 @@ fn train(
         progress.seconds.training += record.seconds;
         progress.passes += 1;
         let is_last = progress.passes == passes;
+        if is_last {
+            let settling = Instant::now();
+            settle(config, &trainer.model, features)?;
+            progress.seconds.training += settling.elapsed().as_secs_f64();
+        }
         let every = config.eval.every;
         if is_last || (every > 0 && progress.passes.is_multiple_of(every)) {
             let started = Instant::now();

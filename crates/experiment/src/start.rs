@@ -37,26 +37,48 @@ pub(crate) fn start(
         if level.is_scaled() {
             level.fit_scaling(&sample(config, features, level, index, FOR_SCALE)?.vectors)?;
         }
-        let how = match config.prior.start.as_str() {
-            "clusters" => Some(Start::Clusters),
-            "coreset" => Some(Start::Coreset),
-            _ => None,
-        };
-        if let Some(how) = how {
-            let sample = sample(config, features, level, index, FOR_PRIOR * model.classes.len())?;
-            let z = latents(level, sample.vectors, &sample.positions, model)?;
-            let mut draws = seeded(config.seed, &format!("prior.start.{index}"));
-            if !level.prior.start(&z, &sample.labels, how, &mut draws)? {
-                return Err(ExperimentError::Setting {
-                    key: "prior.start",
-                    value: config.prior.start.clone(),
-                    reason: format!(
-                        "nothing of the prior `{}` starts from data; use \"paper\"",
-                        config.prior.kind
-                    ),
-                });
-            }
-        }
+        start_prior(config, model, features, (index, level), "prior.start", &config.prior.start)?;
+    }
+    Ok(())
+}
+
+/// Places the prior's centres anew on the latents of the trained flow, where `prior.settle` says so; once,
+/// after the last step.
+///
+/// # Errors
+/// What reading gives.
+pub(crate) fn settle(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+) -> Result<(), ExperimentError> {
+    model.track(false);
+    for level in model.levels.iter().enumerate() {
+        start_prior(config, model, features, level, "prior.settle", &config.prior.settle)?;
+    }
+    Ok(())
+}
+
+/// Starts the prior of one level from latents, where `value` of the setting `key` names a way.
+fn start_prior(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+    (index, level): (usize, &LevelModel),
+    key: &'static str,
+    value: &str,
+) -> Result<(), ExperimentError> {
+    let how = match value {
+        "clusters" => Start::Clusters,
+        "coreset" => Start::Coreset,
+        _ => return Ok(()),
+    };
+    let sample = sample(config, features, level, index, FOR_PRIOR * model.classes.len())?;
+    let z = latents(level, sample.vectors, &sample.positions, model)?;
+    let mut draws = seeded(config.seed, &format!("{key}.{index}"));
+    if !level.prior.start(&z, &sample.labels, how, &mut draws)? {
+        let reason = format!("nothing of the prior `{}` starts from data", config.prior.kind);
+        return Err(ExperimentError::Setting { key, value: value.into(), reason });
     }
     Ok(())
 }

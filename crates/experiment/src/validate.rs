@@ -107,6 +107,7 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     }
     one_of("features.scale", &c.features.scale, &crate::scaling::SCALES)?;
     one_of("prior.start", &c.prior.start, &["paper", "clusters", "coreset"])?;
+    one_of("prior.settle", &c.prior.settle, &["no", "clusters", "coreset"])?;
     let from_data = c.prior.start != "paper";
     require(
         "train.epochs",
@@ -134,6 +135,9 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     )?;
     let top = (0.0..=1.0).contains(&c.score.top);
     require("score.top", top, c.score.top, "expected a share from 0 to 1")?;
+    let coarser = c.score.coarser;
+    let good = coarser > 0.0 && coarser.is_finite();
+    require("score.coarser", good, coarser, "expected a positive number")?;
     let share = c.train.positions > 0.0 && c.train.positions <= 1.0;
     require("train.positions", share, c.train.positions, "expected a share above 0, up to 1")?;
     one_of("score.class", &c.score.class, &["given", "inferred"])?;

@@ -244,7 +244,7 @@ mod tests {
     #[test]
     fn an_image_is_foreign_that_is_unlikely_or_undecided() {
         let levels = levels(&[-1.0, -1.2, -0.8, -1.1, -0.9]);
-        let config = MapConfig { size: 4, sigma: 0.0, top: 0.0 };
+        let config = MapConfig { size: 4, sigma: 0.0, ..MapConfig::default() };
         let fit = |margins: Option<&[f64]>| {
             ClassCalibration::fit(Evidence::Likelihood, 5, &levels, margins, &config).unwrap()
         };
@@ -275,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_images_of_reference_move_no_constant() {
-        let config = MapConfig { size: 4, sigma: 0.0, top: 0.0 };
+        let config = MapConfig { size: 4, sigma: 0.0, ..MapConfig::default() };
         for evidence in [Evidence::Likelihood, Evidence::Standardized] {
             let usual = levels(&[-1.0, -1.2, -0.8, -1.1, -0.9]);
             let fitted = ClassCalibration::fit(evidence, 5, &usual, None, &config).unwrap();

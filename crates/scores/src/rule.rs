@@ -47,12 +47,35 @@ pub struct MapConfig {
     /// Share of a map's values, the largest, whose mean is the image score; 0 for the largest alone.
     #[serde(default)]
     pub top: f64,
+    /// Image sizes that the levels are of, as many levels each, the largest first.
+    #[serde(default = "one_size")]
+    pub sizes: usize,
+    /// Weight of the levels of one size over those of the next larger, for the standardized rule; 1 where all
+    /// count alike.
+    #[serde(default = "alike")]
+    pub coarser: f64,
+}
+
+fn one_size() -> usize {
+    1
+}
+
+fn alike() -> f64 {
+    1.0
+}
+
+impl MapConfig {
+    /// Weight of the `level`-th of `levels`, from 0.
+    pub fn weight(&self, level: usize, levels: usize) -> f64 {
+        let size = level * self.sizes / levels.max(1);
+        self.coarser.powi(size as i32)
+    }
 }
 
 impl Default for MapConfig {
     /// The paper's: 256 pixels, sigma 4, the largest value.
     fn default() -> Self {
-        Self { size: 256, sigma: 4.0, top: 0.0 }
+        Self { size: 256, sigma: 4.0, top: 0.0, sizes: 1, coarser: 1.0 }
     }
 }
 

@@ -110,8 +110,9 @@ impl Normal {
 }
 
 /// At each position `d = (mean - L) / deviation` a level, by the place on the map, upsampled and filtered;
-/// then in deviations of the largest values that normal images have, `(d - peak) / spread`, the largest
-/// over levels, and `ln(1 + exp)` of it, which keeps it positive and its order.
+/// then in deviations of the largest values that normal images have, `e = (d - peak) / spread`, and over
+/// levels `ln(1 + sum_l w_l exp e_l)`, a soft maximum that stays positive, with the weights of
+/// [`MapConfig::weight`].
 ///
 /// Its constants come from normal images alone, so that a map does not depend on the images beside it,
 /// and a level counts by how far it is from what normal images ever show there.
@@ -140,23 +141,23 @@ impl ScoreRule for StandardizedRule {
         }
         let terms = terms(Evidence::Standardized, self.name(), images, levels)?;
         let pixels = config.size * config.size;
-        let mut maps = vec![f32::NEG_INFINITY; images * pixels];
+        let mut maps = vec![0.0; images * pixels];
         maps.par_chunks_mut(pixels.max(1)).enumerate().for_each(|(image, map)| {
-            for (term, level) in terms[0].iter().zip(levels) {
+            for (i, (term, level)) in terms[0].iter().zip(levels).enumerate() {
                 let normal = &level.normal[image];
+                let weight = config.weight(i, levels.len()).ln() as f32;
                 let distances = normal.distances(term.image(image), config);
                 let scaled = distances.iter().map(|d| (d - normal.peak) / normal.spread);
-                map.iter_mut().zip(scaled).for_each(|(m, d)| *m = m.max(d));
+                map.iter_mut().zip(scaled).for_each(|(m, d)| *m = log_add_exp(*m, d + weight));
             }
-            map.iter_mut().for_each(|m| *m = softplus(*m));
         });
         Ok(maps)
     }
 }
 
-/// `ln(1 + exp x)` without overflow.
-fn softplus(x: f32) -> f32 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
+/// `ln(exp a + exp b)` without overflow.
+fn log_add_exp(a: f32, b: f32) -> f32 {
+    a.max(b) + (-(a - b).abs()).exp().ln_1p()
 }
 
 #[cfg(test)]
@@ -164,7 +165,8 @@ mod tests {
     use super::*;
 
     const SIDE: usize = 8;
-    const CONFIG: MapConfig = MapConfig { size: SIDE, sigma: 0.0, top: 0.0 };
+    const CONFIG: MapConfig =
+        MapConfig { size: SIDE, sigma: 0.0, top: 0.0, sizes: 1, coarser: 1.0 };
 
     /// Images whose inner values alternate around `mean`, and whose edges lie `lower` below.
     fn level(images: usize, mean: f32, deviation: f32, lower: f32) -> LevelScores {
@@ -222,6 +224,34 @@ mod tests {
         b.likelihood[44] -= 1000.0;
         let map = maps(vec![a, b], &normal);
         assert!((map[10] - map[44]).abs() < 1e-3 * map[10] && map[10] > 3.0 * map[0], "{map:?}");
+    }
+
+    #[test]
+    fn a_coarser_size_counts_as_much_as_it_is_told_to() {
+        let config = MapConfig { sizes: 2, coarser: 0.25, ..CONFIG };
+        assert_eq!([0, 1, 2, 3].map(|l| config.weight(l, 4)), [1.0, 1.0, 0.25, 0.25]);
+        let normal = [level(4, -2.0, 1.0, 0.0), level(4, -2.0, 1.0, 0.0)];
+        let fitted = Normal::fit(4, &normal, &config).unwrap();
+        let (mut a, mut b) = (level(1, -2.0, 1.0, 0.0), level(1, -2.0, 1.0, 0.0));
+        a.likelihood[10] -= 10.0;
+        b.likelihood[44] -= 10.0;
+        let deviations = |l: &LevelScores, n: &Normal| -> Vec<f64> {
+            let own = TermLevel { values: &l.likelihood, height: SIDE, width: SIDE };
+            let all = n.distances(own, &config);
+            all.iter().map(|d| f64::from((d - n.peak) / n.spread)).collect()
+        };
+        let (fine, coarse) = (deviations(&a, &fitted[0]), deviations(&b, &fitted[1]));
+        let with = |(l, n): (LevelScores, &Normal)| LevelScores { normal: vec![n.clone()], ..l };
+        let levels: Vec<LevelScores> = [a, b].into_iter().zip(&fitted).map(with).collect();
+        let map = StandardizedRule.maps(1, &levels, &config).unwrap();
+        for (i, m) in map.iter().enumerate() {
+            let expected = (1.0 + fine[i].exp() + 0.25 * coarse[i].exp()).ln();
+            assert!(
+                (f64::from(*m) - expected).abs() < 1e-4 * expected.max(1.0),
+                "{i}: {m} {expected}"
+            );
+        }
+        assert!(map[10] > map[44]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ fn levels(t: &HashMap<String, Tensor>) -> Vec<LevelScores> {
 #[test]
 fn maps_and_image_scores() {
     let t = fixture();
-    let config = MapConfig { size: 64, sigma: 4.0, top: 0.0 };
+    let config = MapConfig { size: 64, sigma: 4.0, ..MapConfig::default() };
     for (name, key) in
         [("likelihood", "map_likelihood"), ("entropy", "map_entropy"), ("product", "map")]
     {
@@ -51,7 +51,7 @@ fn maps_and_image_scores() {
 #[test]
 fn a_sum_is_of_the_maps_of_its_terms() {
     let t = fixture();
-    let config = MapConfig { size: 64, sigma: 4.0, top: 0.0 };
+    let config = MapConfig { size: 64, sigma: 4.0, ..MapConfig::default() };
     let maps = rule("sum").unwrap().maps(5, &levels(&t), &config).unwrap();
     let expected = (&t["map_likelihood"] + &t["map_entropy"]).unwrap();
     assert!(worst(&maps, &values(&expected)) < 1e-5);

@@ -34,7 +34,11 @@ fn test_image(setup: &Setup) -> Result<f64, BenchError> {
     let model = Model::new(&config, &shapes, &names, &Device::Cpu)?;
     model.track(false);
     let rule = hgad_scores::rule("product")?;
-    let map = MapConfig { size: config.data.mask_size, sigma: config.score.sigma, top: 0.0 };
+    let map = MapConfig {
+        size: config.data.mask_size,
+        sigma: config.score.sigma,
+        ..MapConfig::default()
+    };
     let mut number = 0;
     let to_map = |path: &Path| -> Result<Vec<f32>, BenchError> {
         let pixels = transform.image(&read_image(path)?)?;

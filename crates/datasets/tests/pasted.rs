@@ -1,0 +1,98 @@
+//! Synthetic anomalies pasted on normal images.
+
+use hgad_datasets::{
+    Dataset, DatasetError, PastedKind, PastedSet, Sample, Source, Split, SyntheticConfig,
+    SyntheticSet, open, write_mvtec,
+};
+use std::collections::HashSet;
+
+fn base() -> SyntheticSet {
+    let config = SyntheticConfig { size: 96, train_per_class: 4, ..Default::default() };
+    SyntheticSet::new(config).unwrap()
+}
+
+fn normal() -> Vec<Sample> {
+    base().samples().iter().filter(|s| s.split == Split::Train).cloned().collect()
+}
+
+fn pasted(seed: u64) -> PastedSet {
+    PastedSet::new(Box::new(base()), normal(), 3, &PastedKind::ALL, seed)
+}
+
+#[test]
+fn each_original_comes_once_as_it_is_and_in_copies_of_every_kind() {
+    let (set, base) = (pasted(0), base());
+    let (anomalous, usual): (Vec<Sample>, Vec<Sample>) =
+        set.samples().iter().cloned().partition(Sample::is_anomalous);
+    assert_eq!((usual.len(), anomalous.len()), (24, 72));
+    assert!(set.samples().iter().all(|s| s.split == Split::Test));
+    let ids: HashSet<&str> = set.samples().iter().map(|s| s.id.as_str()).collect();
+    assert_eq!(ids.len(), 96);
+    let kinds: HashSet<&str> = anomalous.iter().filter_map(|s| s.defect.as_deref()).collect();
+    assert_eq!(kinds, PastedKind::ALL.map(PastedKind::name).into());
+    for (sample, original) in usual.iter().zip(normal()) {
+        assert_eq!(set.image(sample).unwrap(), base.image(&original).unwrap());
+        assert_eq!(set.mask(sample).unwrap(), None);
+        // Features of an image that stays as it is are those that training has.
+        assert_eq!(set.content_hash(sample).unwrap(), base.content_hash(&original).unwrap());
+        // And an image to train on can be had here too.
+        assert_eq!(set.image(&original).unwrap(), base.image(&original).unwrap());
+    }
+}
+
+#[test]
+fn a_mask_has_the_pixels_that_are_others_and_nothing_else_is_touched() {
+    let (set, base, normal) = (pasted(0), base(), normal());
+    let mut seen = 0;
+    for (i, sample) in set.samples().iter().filter(|s| s.is_anomalous()).enumerate() {
+        let before = base.image(&normal[i / 3]).unwrap();
+        let (after, mask) = set.draw(sample).unwrap();
+        let mask = mask.unwrap();
+        assert_eq!((after.dimensions(), mask.dimensions()), (before.dimensions(), (96, 96)));
+        let marked = mask.as_raw().iter().filter(|v| **v != 0).count();
+        seen += usize::from(marked > 0);
+        assert!(marked < 96 * 96 / 3, "{}: {marked}", sample.id);
+        for ((x, y, a), b) in after.enumerate_pixels().zip(before.pixels()) {
+            let apart = (0..3).map(|c| a[c].abs_diff(b[c])).max().unwrap();
+            // Strong differences are in the mask whatever their neighbours are.
+            assert!(apart < 36 || mask.get_pixel(x, y)[0] == 255, "{} at {x} {y}", sample.id);
+        }
+    }
+    assert_eq!(seen, 72);
+}
+
+#[test]
+fn the_seed_decides_all_of_it() {
+    let (a, b, other) = (pasted(3), pasted(3), pasted(4));
+    let mut moved = 0;
+    for sample in a.samples().iter().filter(|s| s.is_anomalous()) {
+        assert_eq!(a.draw(sample).unwrap(), b.draw(sample).unwrap());
+        assert_eq!(a.content_hash(sample).unwrap(), b.content_hash(sample).unwrap());
+        assert_ne!(a.content_hash(sample).unwrap(), other.content_hash(sample).unwrap());
+        moved += usize::from(a.image(sample).unwrap() != other.image(sample).unwrap());
+    }
+    assert_eq!(moved, 72);
+}
+
+#[test]
+fn they_can_be_written_and_read_back() {
+    let (set, folder) = (pasted(1), tempfile::tempdir().unwrap());
+    write_mvtec(&set, set.samples(), folder.path()).unwrap();
+    let read = open("folder", folder.path()).unwrap();
+    let anomalous: Vec<&Sample> = set.samples().iter().filter(|s| s.is_anomalous()).collect();
+    let of = |sample: &Sample| read.samples().iter().find(|s| s.id == sample.id).cloned();
+    for sample in anomalous {
+        let own = of(sample).unwrap();
+        assert_eq!(own.defect, sample.defect);
+        assert_eq!(read.image(&own).unwrap(), set.image(sample).unwrap());
+        assert_eq!(read.mask(&own).unwrap(), set.mask(sample).unwrap());
+    }
+}
+
+#[test]
+fn a_sample_of_another_set_is_refused() {
+    let set = pasted(0);
+    let mut foreign = set.samples().last().unwrap().clone();
+    foreign.source = Source::Generated(1000);
+    assert!(matches!(set.image(&foreign), Err(DatasetError::ForeignSample { .. })));
+}
