@@ -35,6 +35,7 @@ fn the_test_images_are_not_looked_at() {
     let settings: Vec<&str> = SMALL.iter().copied().filter(|s| !s.contains("synthetic")).collect();
     let printed = succeed(place.experiment("demo", &[&settings[..], &own].concat(), &[]));
     assert!(printed.contains("pasted images"), "{printed}");
+    assert!(printed.contains("best pass on held-out images and pasted anomalies"), "{printed}");
     let run = place.run_of("demo");
     let results: Value =
         serde_json::from_slice(&std::fs::read(run.join("results.json")).unwrap()).unwrap();

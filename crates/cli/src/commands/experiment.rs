@@ -34,8 +34,12 @@ pub fn run(a: ExperimentArguments, terminal: &Terminal) -> Outcome {
         text(results.mean.image_auroc),
         text(results.mean.pixel_auroc)
     );
+    let judged = match results.settings.eval.on.as_str() {
+        "pasted" => "held-out images and pasted anomalies",
+        _ => "the test set",
+    };
     println!(
-        "best pass on the test set ({}), as the paper reports: image AUROC {}, pixel AUROC {}",
+        "best pass on {judged} ({}), as the paper reports: image AUROC {}, pixel AUROC {}",
         best.pass,
         text(best.mean.image_auroc),
         text(best.mean.pixel_auroc)
