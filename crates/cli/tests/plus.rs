@@ -152,6 +152,8 @@ fn settings_that_do_not_fit_are_refused_by_their_key() {
         ("train.positions=1.5", ["train.positions", "share"]),
         ("score.top=2", ["score.top", "share"]),
         ("prior.settle=there", ["prior.settle", "coreset"]),
+        ("prior.settle=clusters", ["prior.settle", "prior.start"]),
+        ("prior.settle=clusters prior.kind=single", ["prior.settle", "prior.start"]),
         ("score.coarser=0", ["score.coarser", "positive"]),
         ("eval.on=train", ["eval.on", "pasted"]),
         ("eval.on=pasted calibration.share=0", ["eval.on", "calibration.share"]),

@@ -109,6 +109,13 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     one_of("prior.start", &c.prior.start, &["paper", "clusters", "coreset"])?;
     one_of("prior.settle", &c.prior.settle, &["no", "clusters", "coreset"])?;
     let from_data = c.prior.start != "paper";
+    // What can start from data is known before training; that it cannot must not be told after it.
+    require(
+        "prior.settle",
+        c.prior.settle == "no" || from_data,
+        &c.prior.settle,
+        "only what started from data is placed anew; use it with prior.start = \"clusters\" or \"coreset\"",
+    )?;
     require(
         "train.epochs",
         c.train.epochs > 0 || from_data,
