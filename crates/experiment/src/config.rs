@@ -302,6 +302,10 @@ pub struct PriorConfig {
     /// Whether centres, deviations and weights are placed anew on the latents of the trained flow, after the
     /// last step: `no`, or at `clusters` or a `coreset`, as at the start. The flow is what training was for then.
     pub settle: String,
+    /// Latents of each class that a level keeps beside the density, a coreset of those of the trained flow; 0 for
+    /// none. The score rule `standardized` adds the distance to the nearest: rare normal latents, for which a
+    /// mixture has no centre, are near one that is kept. Which class an image is of is for the density to say.
+    pub memory: usize,
     /// Settings of a prior that another crate registered.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub options: Table,
@@ -317,6 +321,7 @@ impl Default for PriorConfig {
             weights: "learned".into(),
             start: "paper".into(),
             settle: "no".into(),
+            memory: 0,
             options: Table::new(),
         }
     }

@@ -182,6 +182,7 @@ impl LevelModel {
             classes,
             dim: shape.channels,
             centers: prior.centers,
+            memory: prior.memory,
             learned: Learned {
                 centers: prior.learned,
                 weights: prior.weights != "uniform",
@@ -348,6 +349,7 @@ impl LevelModel {
             width: self.shape.width,
             likelihood: Vec::with_capacity(labels.len() * self.shape.positions()),
             neg_entropy: self.prior.log_class_weights()?.map(|_| Vec::new()),
+            nearness: self.prior.remembers().then(Vec::new),
             normal: Vec::new(),
         };
         self.map_latents(labels.len(), chunk, device, read, |first, z, log_det| {
@@ -355,6 +357,9 @@ impl LevelModel {
             let terms = self.terms(labels, &(z.clone(), log_det.clone()))?;
             out.likelihood.extend(terms.likelihood);
             if let (Some(all), Some(t)) = (&mut out.neg_entropy, terms.neg_entropy) {
+                all.extend(t);
+            }
+            if let (Some(all), Some(t)) = (&mut out.nearness, terms.nearness) {
                 all.extend(t);
             }
             Ok(())
@@ -397,6 +402,7 @@ impl LevelModel {
             width: self.shape.width,
             likelihood: host(&terms.likelihood)?,
             neg_entropy: terms.neg_entropy.as_ref().map(host).transpose()?,
+            nearness: terms.nearness.as_ref().map(host).transpose()?,
             normal: Vec::new(),
         })
     }

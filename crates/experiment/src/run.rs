@@ -18,7 +18,7 @@ use crate::progress::{Event, Observer};
 use crate::report::{self, Collector};
 use crate::results::{Evaluation, Results, SCHEMA, Seconds, Versions};
 use crate::run_folder::RunFolder;
-use crate::start::{settle, start};
+use crate::start::{remember, settle, start};
 use crate::tensorboard::EventFile;
 use crate::train::Trainer;
 use crate::{atomic, data::Data};
@@ -247,6 +247,7 @@ fn train(
     if passes == 0 {
         let starting = Instant::now();
         start(config, &trainer.model, features)?;
+        remember(config, &trainer.model, features)?;
         progress.seconds.training += starting.elapsed().as_secs_f64();
         let judging = Instant::now();
         let now = evaluate(config, &trainer.model, features, truth, 0, observer)?;
@@ -271,6 +272,9 @@ fn train(
         }
         let every = config.eval.every;
         if is_last || (every > 0 && progress.passes.is_multiple_of(every)) {
+            let remembering = Instant::now();
+            remember(config, &trainer.model, features)?;
+            progress.seconds.training += remembering.elapsed().as_secs_f64();
             let started = Instant::now();
             let pass = progress.passes;
             let now = evaluate(config, &trainer.model, features, truth, pass, observer)?;

@@ -59,6 +59,26 @@ pub(crate) fn settle(
     Ok(())
 }
 
+/// Gives the prior what it keeps of the latents of the flow as it is now, where it keeps any; before every
+/// evaluation.
+///
+/// # Errors
+/// What reading gives.
+pub(crate) fn remember(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+) -> Result<(), ExperimentError> {
+    model.track(false);
+    for (index, level) in model.levels.iter().enumerate().filter(|(_, l)| l.prior.remembers()) {
+        let sample = sample(config, features, level, index, FOR_PRIOR * model.classes.len())?;
+        let z = latents(level, sample.vectors, &sample.positions, model)?;
+        let mut draws = seeded(config.seed, &format!("prior.memory.{index}"));
+        level.prior.remember(&z, &sample.labels, &mut draws)?;
+    }
+    Ok(())
+}
+
 /// Starts the prior of one level from latents, where `value` of the setting `key` names a way.
 fn start_prior(
     config: &Config,

@@ -116,6 +116,19 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         &c.prior.settle,
         "only what started from data is placed anew; use it with prior.start = \"clusters\" or \"coreset\"",
     )?;
+    let memory = c.prior.memory;
+    require(
+        "prior.memory",
+        memory == 0 || c.prior.kind != "memory",
+        memory,
+        "the prior is a memory already; prior.centers says how many latents it keeps",
+    )?;
+    require(
+        "prior.memory",
+        memory == 0 || c.score.rule == "standardized",
+        memory,
+        "only the score rule `standardized` looks at what is remembered; set score.rule = \"standardized\", or 0 here",
+    )?;
     require(
         "train.epochs",
         c.train.epochs > 0 || from_data,

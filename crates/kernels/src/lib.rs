@@ -3,7 +3,7 @@
 //! Three families. The operations of a flow ([`linear()`], [`affine_coupling()`],
 //! [`coupling_log_det()`], [`rotate()`], [`spline()`]) are candle custom ops with gradients; [`StackWorkspace`]
 //! runs a whole stack of them tile by tile, which is how a flow is trained on the CPU. So are those
-//! of a prior and its losses ([`gaussian_logits()`], [`mixture_log_density()`], [`log_sum_exp()`],
+//! of a prior and its losses ([`gaussian_logits()`], [`nearest_logit()`], [`mixture_log_density()`], [`log_sum_exp()`],
 //! [`cross_entropy()`], [`softmax_entropy()`]). The operations of a frozen feature extractor
 //! ([`Conv2d`], [`max_pool`], [`squeeze_excite`], [`resize_bilinear`]; [`attention()`] and
 //! [`layer_norm()`] of a transformer) have none and work on channels-last tensors `(B, H, W, C)`.
@@ -36,6 +36,7 @@ mod linear;
 mod math;
 mod matrix;
 mod mixture;
+mod nearest;
 mod packed;
 mod pool;
 mod position_bias;
@@ -67,6 +68,7 @@ pub use isa::{detected_isa_name, isa_name};
 pub use layer_norm::layer_norm;
 pub use linear::{Rectifier, linear};
 pub use mixture::{gaussian_logits, mixture_log_density};
+pub use nearest::nearest_logit;
 pub use pool::{global_mean, max_pool};
 pub use position_bias::PositionCode;
 pub use resize::{resize_bilinear, resize_bilinear_plane};

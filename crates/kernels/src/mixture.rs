@@ -280,7 +280,7 @@ fn tiles(
 }
 
 /// The Gaussians of one mixture.
-struct Centers<'a> {
+pub(crate) struct Centers<'a> {
     centers: &'a [f32],
     /// (D, K)
     transposed: Packed,
@@ -291,7 +291,7 @@ struct Centers<'a> {
 }
 
 impl<'a> Centers<'a> {
-    fn new(centers: &'a [f32], weights: Option<&[f32]>, k: usize, d: usize) -> Self {
+    pub(crate) fn new(centers: &'a [f32], weights: Option<&[f32]>, k: usize, d: usize) -> Self {
         let mut bias = vec![0.0; k];
         half_squares(centers, &mut bias);
         match weights {
@@ -312,7 +312,7 @@ impl<'a> Centers<'a> {
     }
 
     /// `w_k - ½ |z - c_k|²` of rows of `z`, in `out` (rows, K).
-    fn logits(&self, z: &[f32], out: &mut [f32]) {
+    pub(crate) fn logits(&self, z: &[f32], out: &mut [f32]) {
         let rows = out.len() / self.k;
         let mut squares = vec![0.0; rows];
         half_squares(z, &mut squares);

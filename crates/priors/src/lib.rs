@@ -4,8 +4,8 @@
 //! logits where it has classes. Shipped: [`SingleGaussian`] (one centre for everything),
 //! [`GaussianMixture`] (one centre a class) and [`HierarchicalMixture`] (several centres a class,
 //! HGAD's), with unit, learned diagonal or full covariances, and [`Memory`] (PatchCore's, a baseline
-//! that has no density); [`build`] makes one by name, and [`register`]
-//! adds one of another crate.
+//! that has no density), which may also stand beside any of them ([`Remembering`]); [`build`] makes one by
+//! name, and [`register`] adds one of another crate.
 //!
 //! Log-densities leave out the constant `-D/2 ln 2 pi`, as the loss of the paper does; scores add
 //! it where the paper's scores have it.
@@ -22,6 +22,7 @@ mod memory;
 mod mixture;
 mod prior;
 mod registry;
+mod remembering;
 mod single;
 
 pub use covariance::{COVARIANCES, Covariance, Spread};
@@ -31,4 +32,5 @@ pub use memory::Memory;
 pub use mixture::{GaussianMixture, Learned, starting_centers};
 pub use prior::{Prior, Start, log_softmax};
 pub use registry::{Constructor, PriorConfig, build, kinds, register};
+pub use remembering::Remembering;
 pub use single::SingleGaussian;

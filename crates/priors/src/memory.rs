@@ -4,7 +4,7 @@ use crate::coreset::coreset;
 use crate::prior::{by_class, check};
 use crate::{Prior, PriorError, Start};
 use candle_core::{D, Device, Tensor};
-use hgad_kernels::gaussian_logits;
+use hgad_kernels::nearest_logit;
 use hgad_parameters::{Draws, Parameters, Weight};
 
 /// M vectors a class, a coreset of a sample (Roth et al., PatchCore, CVPR 2022). Its "density" is
@@ -15,12 +15,10 @@ pub struct Memory {
     classes: usize,
     /// (C, M, D).
     vectors: Weight,
-    /// (C), equal.
-    phi: Weight,
 }
 
 impl Memory {
-    /// Fixed parameters `memory` (C, M, D), zeros until [`Prior::start`] fills them, and `phi_inter` (C).
+    /// The fixed parameter `memory` (C, M, D), zeros until [`Prior::start`] fills it.
     ///
     /// # Errors
     /// No classes, no dimensions, no room for a vector.
@@ -36,14 +34,13 @@ impl Memory {
         }
         let start = vec![0.0; classes * size * dim];
         let vectors = parameters.fixed("memory", (classes, size, dim), start)?;
-        let phi = parameters.fixed("phi_inter", classes, vec![0.0; classes])?;
-        Ok(Self { dim, classes, vectors, phi })
+        Ok(Self { dim, classes, vectors })
     }
 
     /// `-½` the squared distance of each of `z` (P, D) to the nearest vector of `class`, (P).
     fn nearest(&self, z: &Tensor, class: usize) -> Result<Tensor, PriorError> {
         let memory = self.vectors.get().get(class)?.contiguous()?;
-        Ok(gaussian_logits(z, &memory)?.max(D::Minus1)?)
+        Ok(nearest_logit(z, &memory)?)
     }
 }
 
@@ -60,7 +57,9 @@ impl Prior for Memory {
     }
 
     fn log_class_weights(&self) -> Result<Option<Tensor>, PriorError> {
-        Ok(Some((self.phi.get() - (self.classes as f64).ln())?))
+        let vectors = self.vectors.get();
+        let alike = Tensor::zeros(self.classes, vectors.dtype(), vectors.device())?;
+        Ok(Some((alike - (self.classes as f64).ln())?))
     }
 
     fn log_density(&self, z: &Tensor, logits: Option<&Tensor>) -> Result<Tensor, PriorError> {

@@ -78,6 +78,40 @@ pub trait Prior: Send + Sync {
         Ok(false)
     }
 
+    /// Whether it keeps latents beside its density, which [`Prior::remember`] gives it.
+    fn remembers(&self) -> bool {
+        false
+    }
+
+    /// Keeps some of `z` (N, D), row-major, each of its class in `labels` (N), in place of what was kept: of
+    /// the flow as it is now, so after training.
+    ///
+    /// # Errors
+    /// Latents of another dimension; a label beyond the classes; a class without latents.
+    fn remember(
+        &self,
+        z: &[f32],
+        labels: &[u32],
+        draws: &mut Draws,
+    ) -> std::result::Result<(), PriorError> {
+        let _ = (z, labels, draws);
+        Ok(())
+    }
+
+    /// How near the nearest latent is that is remembered of the class of each image,
+    /// `-½ min_i |z - m_i|²`, (B, P); `None` where none are. No gradients.
+    ///
+    /// # Errors
+    /// Latents of another dimension; a label beyond the classes.
+    fn nearness_of_class(
+        &self,
+        z: &Tensor,
+        labels: &[u32],
+    ) -> std::result::Result<Option<Tensor>, PriorError> {
+        let _ = (z, labels);
+        Ok(None)
+    }
+
     /// Whether a class has centres of its own around the main one, which a second stage trains.
     fn has_intra_classes(&self) -> bool {
         false

@@ -1,8 +1,8 @@
 //! Priors by name.
 
 use crate::{
-    GaussianMixture, HierarchicalMixture, Learned, Memory, Prior, PriorError, SingleGaussian,
-    Spread,
+    GaussianMixture, HierarchicalMixture, Learned, Memory, Prior, PriorError, Remembering,
+    SingleGaussian, Spread,
 };
 use hgad_parameters::Parameters;
 use hgad_registry::{Options, Registry};
@@ -18,6 +18,8 @@ pub struct PriorConfig {
     pub dim: usize,
     /// Centres M in a class.
     pub centers: usize,
+    /// Latents of each class that are kept beside the density, 0 for none: [`Remembering`].
+    pub memory: usize,
     /// What is trained.
     pub learned: Learned,
     /// What only a prior of another crate knows.
@@ -32,6 +34,7 @@ impl Default for PriorConfig {
             classes: 0,
             dim: 0,
             centers: 10,
+            memory: 0,
             learned: Learned::default(),
             options: Options::default(),
         }
@@ -82,8 +85,12 @@ pub fn register(name: &str, constructor: Constructor) -> Result<(), PriorError> 
 /// # Errors
 /// An unknown name; a setting that makes no prior.
 pub fn build(parameters: &Parameters, config: &PriorConfig) -> Result<Box<dyn Prior>, PriorError> {
-    match REGISTRY.get(&config.kind) {
-        Some(constructor) => constructor(parameters, config),
-        None => Err(PriorError::Kind { kind: config.kind.clone(), known: kinds().join(", ") }),
-    }
+    let Some(constructor) = REGISTRY.get(&config.kind) else {
+        return Err(PriorError::Kind { kind: config.kind.clone(), known: kinds().join(", ") });
+    };
+    let prior = constructor(parameters, config)?;
+    Ok(match config.memory {
+        0 => prior,
+        size => Box::new(Remembering::new(prior, parameters, config.classes, size)?),
+    })
 }

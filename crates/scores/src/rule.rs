@@ -18,6 +18,8 @@ pub struct LevelScores {
     pub likelihood: Vec<f32>,
     /// As `likelihood`; `None` under a prior without classes.
     pub neg_entropy: Option<Vec<f32>>,
+    /// As `likelihood`; `None` under a prior that remembers nothing.
+    pub nearness: Option<Vec<f32>>,
     /// What is usual in normal images of each image's class, one an image; empty where the rule does
     /// not need it.
     pub normal: Vec<Normal>,
@@ -31,6 +33,7 @@ impl LevelScores {
         Self {
             likelihood: own(&self.likelihood),
             neg_entropy: self.neg_entropy.as_ref().map(own),
+            nearness: self.nearness.as_ref().map(own),
             normal: self.normal.get(i).cloned().into_iter().collect(),
             ..*self
         }

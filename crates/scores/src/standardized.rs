@@ -4,7 +4,7 @@ use crate::ScoreError;
 use crate::gaussian_filter::gaussian_filter;
 use crate::image_score::image_score;
 use crate::rule::{LevelScores, MapConfig, ScoreRule};
-use crate::term_map::{Evidence, TermLevel, terms};
+use crate::term_map::{Evidence, TermLevel, nearness, terms};
 use hgad_kernels::resize_bilinear_plane;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,9 @@ pub struct Normal {
     /// Of the log-likelihood per dimension, in nats, by the position's distance to the edge: its mean, but
     /// not above that of the inner positions, and its standard deviation, but not below theirs.
     pub moments: Vec<(f32, f32)>,
+    /// The same of the nearness of what the prior remembers; empty where it remembers nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nearness: Vec<(f32, f32)>,
     /// Median of the largest values of filtered maps, in deviations.
     pub peak: f32,
     /// Their standard deviation, above 0.
@@ -38,6 +41,27 @@ fn place(row: usize, column: usize, height: usize, width: usize) -> usize {
 /// How many numbers [`place`] may give.
 const PLACES: usize = (RINGS + 1) * (RINGS + 1);
 
+/// The terms of one level: the likelihood, and the nearness of what is remembered, if anything is.
+#[derive(Clone, Copy)]
+struct Terms<'a> {
+    likelihood: TermLevel<'a>,
+    nearness: Option<TermLevel<'a>>,
+}
+
+impl<'a> Terms<'a> {
+    /// Of `images` images, level by level.
+    fn of_levels(images: usize, levels: &'a [LevelScores]) -> Result<Vec<Self>, ScoreError> {
+        let likelihoods = terms(Evidence::Standardized, "standardized", images, levels)?;
+        let pairs = likelihoods[0].iter().zip(nearness(images, levels)?);
+        Ok(pairs.map(|(l, nearness)| Self { likelihood: *l, nearness }).collect())
+    }
+
+    /// Those of the `i`-th image.
+    fn image(self, i: usize) -> Self {
+        Self { likelihood: self.likelihood.image(i), nearness: self.nearness.map(|n| n.image(i)) }
+    }
+}
+
 impl Normal {
     /// Of the `images` normal images of one class at each of `levels`.
     ///
@@ -51,33 +75,17 @@ impl Normal {
         if images == 0 {
             return Err(ScoreError::NothingToCalibrate);
         }
-        let all = terms(Evidence::Standardized, "standardized", images, levels)?;
-        Ok(all[0].iter().map(|level| Self::of(images, *level, config)).collect())
+        let all = Terms::of_levels(images, levels)?;
+        Ok(all.into_iter().map(|level| Self::of(images, level, config)).collect())
     }
 
-    fn of(images: usize, level: TermLevel, config: &MapConfig) -> Self {
-        let mut values: Vec<Vec<f64>> = vec![Vec::new(); PLACES];
-        for (i, v) in level.values.iter().enumerate() {
-            let position = i % (level.height * level.width);
-            let (row, column) = (position / level.width, position % level.width);
-            values[place(row, column, level.height, level.width)].push(f64::from(*v));
-        }
-        let moments = |values: &Vec<f64>| {
-            let n = values.len().max(1) as f64;
-            let mean = values.iter().sum::<f64>() / n;
-            let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
-            (mean, square.sqrt().max(1e-6))
+    fn of(images: usize, level: Terms, config: &MapConfig) -> Self {
+        let mut normal = Self {
+            moments: moments(level.likelihood),
+            nearness: level.nearness.map(moments).unwrap_or_default(),
+            peak: 0.0,
+            spread: 1.0,
         };
-        let inner = values.iter().rposition(|v| !v.is_empty()).unwrap_or(0);
-        let (mean, deviation) = moments(&values[inner]);
-        let moments = values.iter().map(|v| match v.is_empty() {
-            true => (mean as f32, deviation as f32),
-            false => {
-                let (m, d) = moments(v);
-                (m.min(mean) as f32, d.max(deviation) as f32)
-            }
-        });
-        let mut normal = Self { moments: moments.collect(), peak: 0.0, spread: 1.0 };
         let mut peaks: Vec<f32> = (0..images)
             .into_par_iter()
             .map(|i| image_score(&normal.distances(level.image(i), config), config.top))
@@ -91,25 +99,65 @@ impl Normal {
         normal
     }
 
-    /// `(mean - L) / deviation` at each position of one image, upsampled (bilinear, aligned corners) and
-    /// filtered.
-    fn distances(&self, level: TermLevel, config: &MapConfig) -> Vec<f32> {
-        let (height, width) = (level.height, level.width);
-        let distance: Vec<f32> = level
-            .values
-            .iter()
-            .enumerate()
-            .map(|(i, v)| {
-                let (mean, deviation) = self.moments[place(i / width, i % width, height, width)];
-                (mean - v) / deviation
-            })
-            .collect();
+    /// `(mean - L) / deviation` at each position of one image, and the same of the nearness added, upsampled
+    /// (bilinear, aligned corners) and filtered.
+    fn distances(&self, level: Terms, config: &MapConfig) -> Vec<f32> {
+        let (height, width) = (level.likelihood.height, level.likelihood.width);
+        let mut distance = deviations(level.likelihood, &self.moments);
+        if let Some(nearness) = level.nearness {
+            let further = deviations(nearness, &self.nearness);
+            distance.iter_mut().zip(further).for_each(|(d, f)| *d += f);
+        }
         let up = resize_bilinear_plane(&distance, height, width, config.size, config.size);
         gaussian_filter(&up, config.size, config.size, config.sigma)
     }
+
+    /// Whether it has the moments of every term of `level`.
+    fn fits(&self, level: &LevelScores) -> bool {
+        let nearness = if level.nearness.is_some() { PLACES } else { 0 };
+        self.moments.len() == PLACES && self.nearness.len() == nearness
+    }
 }
 
-/// At each position `d = (mean - L) / deviation` a level, by the place on the map, upsampled and filtered;
+/// Mean and standard deviation by [`place`]; the mean not above that of the inner positions, the deviation not
+/// below theirs.
+fn moments(level: TermLevel) -> Vec<(f32, f32)> {
+    let mut values: Vec<Vec<f64>> = vec![Vec::new(); PLACES];
+    for (i, v) in level.values.iter().enumerate() {
+        let position = i % (level.height * level.width);
+        let (row, column) = (position / level.width, position % level.width);
+        values[place(row, column, level.height, level.width)].push(f64::from(*v));
+    }
+    let of = |values: &Vec<f64>| {
+        let n = values.len().max(1) as f64;
+        let mean = values.iter().sum::<f64>() / n;
+        let square = values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / n;
+        (mean, square.sqrt().max(1e-6))
+    };
+    let inner = values.iter().rposition(|v| !v.is_empty()).unwrap_or(0);
+    let (mean, deviation) = of(&values[inner]);
+    let all = values.iter().map(|v| match v.is_empty() {
+        true => (mean as f32, deviation as f32),
+        false => {
+            let (m, d) = of(v);
+            (m.min(mean) as f32, d.max(deviation) as f32)
+        }
+    });
+    all.collect()
+}
+
+/// `(mean - v) / deviation` at each position of one image, by the `moments` of its [`place`].
+fn deviations(level: TermLevel, moments: &[(f32, f32)]) -> Vec<f32> {
+    let (height, width) = (level.height, level.width);
+    let of = |(i, v): (usize, &f32)| {
+        let (mean, deviation) = moments[place(i / width, i % width, height, width)];
+        (mean - v) / deviation
+    };
+    level.values.iter().enumerate().map(of).collect()
+}
+
+/// At each position `d = (mean - L) / deviation` a level, by the place on the map, and where the prior remembers
+/// latents the same of their nearness added; upsampled and filtered;
 /// then in deviations of the largest values that normal images have, `e = (d - peak) / spread`, and over
 /// levels `ln(1 + sum_l w_l exp e_l)`, a soft maximum that stays positive, with the weights of
 /// [`MapConfig::weight`].
@@ -134,16 +182,16 @@ impl ScoreRule for StandardizedRule {
         config: &MapConfig,
     ) -> Result<Vec<f32>, ScoreError> {
         for (level, l) in levels.iter().enumerate() {
-            let found = l.normal.iter().filter(|n| n.moments.len() == PLACES).count();
+            let found = l.normal.iter().filter(|n| n.fits(l)).count();
             if found != images || found != l.normal.len() {
                 return Err(ScoreError::Normal { level, images, found });
             }
         }
-        let terms = terms(Evidence::Standardized, self.name(), images, levels)?;
+        let terms = Terms::of_levels(images, levels)?;
         let pixels = config.size * config.size;
         let mut maps = vec![0.0; images * pixels];
         maps.par_chunks_mut(pixels.max(1)).enumerate().for_each(|(image, map)| {
-            for (i, (term, level)) in terms[0].iter().zip(levels).enumerate() {
+            for (i, (term, level)) in terms.iter().zip(levels).enumerate() {
                 let normal = &level.normal[image];
                 let weight = config.weight(i, levels.len()).ln() as f32;
                 let distances = normal.distances(term.image(image), config);
@@ -180,8 +228,7 @@ mod tests {
             height: SIDE,
             width: SIDE,
             likelihood: (0..images * SIDE * SIDE).map(value).collect(),
-            neg_entropy: None,
-            normal: Vec::new(),
+            ..Default::default()
         }
     }
 
@@ -236,8 +283,8 @@ mod tests {
         a.likelihood[10] -= 10.0;
         b.likelihood[44] -= 10.0;
         let deviations = |l: &LevelScores, n: &Normal| -> Vec<f64> {
-            let own = TermLevel { values: &l.likelihood, height: SIDE, width: SIDE };
-            let all = n.distances(own, &config);
+            let own = Terms::of_levels(1, std::slice::from_ref(l)).unwrap();
+            let all = n.distances(own[0], &config);
             all.iter().map(|d| f64::from((d - n.peak) / n.spread)).collect()
         };
         let (fine, coarse) = (deviations(&a, &fitted[0]), deviations(&b, &fitted[1]));
@@ -252,6 +299,31 @@ mod tests {
             );
         }
         assert!(map[10] > map[44]);
+    }
+
+    #[test]
+    fn what_was_never_seen_adds_to_what_is_unlikely() {
+        let near = |l: LevelScores, offset: f32| {
+            let nearness = l.likelihood.iter().map(|v| 100.0 * v - offset).collect();
+            LevelScores { nearness: Some(nearness), ..l }
+        };
+        let normal = [near(level(4, -2.0, 1.0, 0.0), 7.0)];
+        let fitted = Normal::fit(4, &normal, &CONFIG).unwrap();
+        let mut one = near(level(1, -2.0, 1.0, 0.0), 7.0);
+        // Three deviations unlikely at one place; at another five too far.
+        one.likelihood[20] = -5.0;
+        one.nearness.as_mut().unwrap()[20] = -207.0;
+        one.likelihood[43] = -2.0;
+        one.nearness.as_mut().unwrap()[43] = -707.0;
+        let own = Terms::of_levels(1, std::slice::from_ref(&one)).unwrap();
+        let d = fitted[0].distances(own[0], &CONFIG);
+        assert!((d[20] - 3.0).abs() < 1e-3 && (d[43] - 5.0).abs() < 1e-3, "{} {}", d[20], d[43]);
+        // Both deviate by one, together, everywhere else.
+        assert!((d[0].abs() - 2.0).abs() < 1e-3, "{}", d[0]);
+        // Constants of another model, without a memory, are refused.
+        let bare = Normal::fit(4, &[level(4, -2.0, 1.0, 0.0)], &CONFIG).unwrap();
+        let levels = [LevelScores { normal: bare, ..one }];
+        assert!(StandardizedRule.maps(1, &levels, &CONFIG).is_err());
     }
 
     #[test]

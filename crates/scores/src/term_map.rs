@@ -100,16 +100,36 @@ pub(crate) fn terms<'a>(
     }
     for term in &all {
         for (level, l) in term.iter().enumerate() {
-            let (expected, found) = (images * l.height * l.width, l.values.len());
-            if expected != found {
-                return Err(ScoreError::Level { level, expected, found });
-            }
-            if !l.values.iter().all(|v| v.is_finite()) {
-                return Err(ScoreError::NotFinite { level });
-            }
+            check(level, images, *l)?;
         }
     }
     Ok(all)
+}
+
+/// How near what is remembered is, level by level, checked as [`terms`] are; `None` where nothing is.
+pub(crate) fn nearness(
+    images: usize,
+    levels: &[LevelScores],
+) -> Result<Vec<Option<TermLevel<'_>>>, ScoreError> {
+    let mut all = Vec::with_capacity(levels.len());
+    for (level, l) in levels.iter().enumerate() {
+        let of = |values| TermLevel { values, height: l.height, width: l.width };
+        let term = l.nearness.as_deref().map(of);
+        term.map_or(Ok(()), |t| check(level, images, t))?;
+        all.push(term);
+    }
+    Ok(all)
+}
+
+fn check(level: usize, images: usize, of: TermLevel) -> Result<(), ScoreError> {
+    let (expected, found) = (images * of.height * of.width, of.values.len());
+    if expected != found {
+        return Err(ScoreError::Level { level, expected, found });
+    }
+    if !of.values.iter().all(|v| v.is_finite()) {
+        return Err(ScoreError::NotFinite { level });
+    }
+    Ok(())
 }
 
 /// How normal each pixel of one image is: `exp(min(v, top) - top)` a level, upsampled (bilinear,

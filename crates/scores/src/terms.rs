@@ -1,16 +1,19 @@
-//! Likelihood and entropy of each position.
+//! Likelihood, entropy and nearness of each position.
 
 use crate::ScoreError;
 use candle_core::Tensor;
 use hgad_kernels::softmax_entropy;
 use hgad_priors::Prior;
 
-/// The two quantities that anomalies show in, one a position.
+/// The quantities that anomalies show in, one a position.
 pub struct ScoreTerms {
     /// `(D G + ln p(z given y) + ln det J) / D`, (B, P): log-likelihood per dimension, in nats.
     pub likelihood: Tensor,
     /// `sum_k softmax_k(l) log_softmax_k(l)`, (B, P): negative entropy, 0 where the class is sure.
     pub neg_entropy: Option<Tensor>,
+    /// `-½ min_i |z - m_i|² / D`, (B, P): how near the nearest remembered latent of the class is; `None` under
+    /// a prior that remembers none.
+    pub nearness: Option<Tensor>,
 }
 
 /// Score terms of latents `z` (B, P, D) with `log_det` (B, P) of images of classes `labels` (B).
@@ -30,7 +33,9 @@ pub fn score_terms(
         Some(logits) => Some(softmax_entropy(&logits)?.neg()?),
         None => None,
     };
-    Ok(ScoreTerms { likelihood, neg_entropy })
+    let per_dimension = 1.0 / prior.dim() as f64;
+    let nearness = prior.nearness_of_class(z, labels)?.map(|n| n * per_dimension).transpose()?;
+    Ok(ScoreTerms { likelihood, neg_entropy, nearness })
 }
 
 /// How much the vectors of each image speak for each class, (B, C): the sum over positions of
