@@ -180,7 +180,7 @@ pub struct EvaluateArguments {
 /// `hgad compare`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  hgad compare runs/hgad-mvtec                           the newest finished run of that name\n  hgad compare runs/hgad-mvtec/20260101-120000-s0 runs/hgad-mvtec/20260102-120000-s1\n  hgad compare runs/hgad-folder --published mvtec        a folder of one's own with some of its classes\n  hgad compare runs/a/results.json runs/b/results.json --markdown\n\nA column marked * is of other settings than the published ones; they are listed below the table.\nThe paper reports the best pass on the test set, a run its last: the row `best on test` has both\nchosen in the same way."
+    after_help = "Examples:\n  hgad compare runs/hgad-mvtec                           the newest finished run of that name\n  hgad compare runs/hgad-mvtec/20260101-120000-s0 runs/hgad-mvtec/20260102-120000-s1\n  hgad compare runs/hgad-folder --published mvtec        a folder of one's own with some of its classes\n  hgad compare runs/a/results.json runs/b/results.json --markdown\n  hgad compare runs/hgad-folder/* runs/memory-folder/* --curve auroc.svg\n\nA column marked * is of other settings than the published ones; they are listed below the table.\nThe paper reports the best pass on the test set, a run its last: the row `best on test` has both\nchosen in the same way."
 )]
 pub struct CompareArguments {
     /// Folders of finished runs, folders of runs such as runs/NAME (the newest finished one is
@@ -191,6 +191,10 @@ pub struct CompareArguments {
     /// one's own.
     #[arg(long, value_name = "SET")]
     pub published: Option<String>,
+    /// Also draws image and pixel AUROC against seconds of training, all runs in one figure (SVG): a point
+    /// an evaluated pass (eval.every), a line an experiment and seed.
+    #[arg(long, value_name = "FILE")]
+    pub curve: Option<PathBuf>,
     /// Prints JSON.
     #[arg(long, conflicts_with = "markdown")]
     pub json: bool,

@@ -156,3 +156,64 @@ fn what_cannot_be_compared_is_told() {
     std::fs::remove_dir_all(&finished).unwrap();
     refused(&["runs/demo"], &["none of the 1 runs", "--resume"]);
 }
+
+#[test]
+fn auroc_is_drawn_against_seconds_of_training() {
+    let place = Place::new();
+    // Two runs of one experiment make one curve; passes of one run are points of it.
+    let with_seconds = |folder: &str, experiment: &str, seconds: f64, auroc: f64| {
+        std::fs::create_dir(place.path().join(folder)).unwrap();
+        let file = format!("{folder}/results.json");
+        let path = results(&place, &file, experiment, &[], &[("01", auroc)]);
+        let mut all: Results = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        all.seconds.training = seconds;
+        std::fs::write(&path, serde_json::to_vec(&all).unwrap()).unwrap();
+        path
+    };
+    let short = with_seconds("a", "hgad-plus-btad", 10.0, 0.85);
+    let long = with_seconds("b", "hgad-plus-btad", 300.0, 0.9);
+    let passes = with_seconds("c", "hgad-btad", 900.0, 0.8);
+    let mut log = String::new();
+    for (pass, auroc) in [(1, Some(0.6)), (2, None), (3, Some(0.7)), (200, Some(0.8))] {
+        let record = hgad_experiment::metrics_log::PassRecord {
+            epoch: pass,
+            pass,
+            passes: 200,
+            rate: 1e-3,
+            loss: 1.0,
+            terms: Vec::new(),
+            seconds: 4.0,
+            images: 1,
+            memory: None,
+            image_auroc: auroc,
+            pixel_auroc: auroc,
+        };
+        log += &(serde_json::to_string(&record).unwrap() + "\n");
+    }
+    std::fs::write(passes.with_file_name("metrics.jsonl"), log).unwrap();
+    let paths = vec![short.clone(), passes.clone(), long.clone()];
+    let curves = hgad_experiment::compare::curve::curves(&paths).unwrap();
+    assert_eq!(
+        curves.iter().map(|c| c.name.as_str()).collect::<Vec<_>>(),
+        ["hgad-plus-btad", "hgad-btad"]
+    );
+    let points = |i: usize| -> Vec<(f64, Option<f64>)> {
+        curves[i].points.iter().map(|p| (p.seconds, p.auroc[0])).collect()
+    };
+    assert_eq!(points(0), [(10.0, Some(0.85)), (300.0, Some(0.9))]);
+    assert_eq!(points(1), [(4.0, Some(0.6)), (12.0, Some(0.7)), (900.0, Some(0.8))]);
+
+    let figure = place.path().join("auroc.svg");
+    let [a, b, c] = [&short, &long, &passes].map(|p| p.to_str().unwrap());
+    succeed(place.command(&["compare", a, b, c, "--curve", figure.to_str().unwrap()]));
+    let svg = std::fs::read_to_string(&figure).unwrap();
+    // Five points in each of two panels, and one in the legend of each curve.
+    assert_eq!(svg.matches("<circle").count(), 12, "{svg}");
+    for text in ["hgad-plus-btad", "image AUROC", "pixel AUROC", "seconds of training", "100"] {
+        assert!(svg.contains(text), "{text}: {svg}");
+    }
+    // Below a file there is no folder.
+    let nowhere = figure.join("again.svg");
+    let error = fail(place.command(&["compare", a, "--curve", nowhere.to_str().unwrap()]));
+    assert!(error.1.contains("auroc.svg"), "{}", error.1);
+}

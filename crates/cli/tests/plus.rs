@@ -17,6 +17,7 @@ const PLUS: &[&str] = &[
     "prior.covariance=whitened",
     "prior.centers=4",
     "prior.settle=clusters",
+    "prior.memory=30",
     "loss.smoothing=0",
     "train.positions=0.5",
     "score.rule=standardized",
@@ -88,6 +89,7 @@ fn a_killed_run_ends_the_same_and_its_model_predicts_what_was_evaluated() {
     assert!(tensors(&model) == tensors(&resumed), "the resumed model differs");
     assert!(tensors(&model).iter().any(|(n, _)| n == "levels.0.scaling.matrix"));
     assert!(tensors(&model).iter().any(|(n, _)| n == "levels.0.prior.whitening"));
+    assert!(tensors(&model).iter().any(|(n, _)| n == "levels.0.prior.memory"));
 
     // The images of the demo as files, and what the deployed model says of them.
     let photos = place.path().join("photos");
@@ -154,6 +156,8 @@ fn settings_that_do_not_fit_are_refused_by_their_key() {
         ("prior.settle=there", ["prior.settle", "coreset"]),
         ("prior.settle=clusters", ["prior.settle", "prior.start"]),
         ("prior.settle=clusters prior.kind=single", ["prior.settle", "prior.start"]),
+        ("prior.memory=9", ["prior.memory", "standardized"]),
+        ("prior.kind=memory prior.memory=9 prior.start=coreset", ["prior.memory", "prior.centers"]),
         ("score.coarser=0", ["score.coarser", "positive"]),
         ("eval.on=train", ["eval.on", "pasted"]),
         ("eval.on=pasted calibration.share=0", ["eval.on", "calibration.share"]),

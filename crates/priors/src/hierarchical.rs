@@ -89,6 +89,10 @@ impl Prior for HierarchicalMixture {
         Ok(self.covariance.mixture(z, &centers, &weights, &labels)?)
     }
 
+    fn coordinates_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Tensor, PriorError> {
+        self.main.coordinates_of_class(z, labels)
+    }
+
     fn main_centers(&self) -> Result<Option<Tensor>, PriorError> {
         self.main.main_centers()
     }

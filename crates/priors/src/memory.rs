@@ -37,6 +37,18 @@ impl Memory {
         Ok(Self { dim, classes, vectors })
     }
 
+    /// Number C of classes.
+    pub(crate) fn classes(&self) -> usize {
+        self.classes
+    }
+
+    /// Latents (N, D) as its vectors are: their type, on their device, as one image (1, N, D).
+    pub(crate) fn as_image(&self, z: Vec<f32>) -> Result<Tensor, PriorError> {
+        let (vectors, count) = (self.vectors.get(), z.len() / self.dim);
+        let z = Tensor::from_vec(z, (1, count, self.dim), vectors.device())?;
+        Ok(z.to_dtype(vectors.dtype())?)
+    }
+
     /// `-½` the squared distance of each of `z` (P, D) to the nearest vector of `class`, (P).
     fn nearest(&self, z: &Tensor, class: usize) -> Result<Tensor, PriorError> {
         let memory = self.vectors.get().get(class)?.contiguous()?;

@@ -220,6 +220,14 @@ impl Prior for GaussianMixture {
         Ok(self.covariance.mixture(z, &mu, &weights, &index)?)
     }
 
+    fn coordinates_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Tensor, PriorError> {
+        let (b, _) = check(z, self.dim(), Some((labels, self.classes())))?;
+        let Some(whitening) = self.whitening() else { return Ok(z.clone()) };
+        let labels = Tensor::from_slice(labels, b, z.device())?;
+        let mu = self.centers().detach().index_select(&labels, 0)?.unsqueeze(1)?;
+        Ok(whitening.of_class(z, &mu, &labels)?.0)
+    }
+
     fn main_centers(&self) -> Result<Option<Tensor>, PriorError> {
         Ok(Some(self.centers().detach()))
     }

@@ -78,6 +78,20 @@ pub trait Prior: Send + Sync {
         Ok(false)
     }
 
+    /// `z` in the coordinates in which distances of each image's class are measured, (B, P, D): whitened by
+    /// the class's covariance where there is one, else as they are.
+    ///
+    /// # Errors
+    /// Latents of another dimension; a label beyond the classes.
+    fn coordinates_of_class(
+        &self,
+        z: &Tensor,
+        labels: &[u32],
+    ) -> std::result::Result<Tensor, PriorError> {
+        let _ = labels;
+        Ok(z.clone())
+    }
+
     /// Whether it keeps latents beside its density, which [`Prior::remember`] gives it.
     fn remembers(&self) -> bool {
         false
@@ -99,7 +113,7 @@ pub trait Prior: Send + Sync {
     }
 
     /// How near the nearest latent is that is remembered of the class of each image,
-    /// `-½ min_i |z - m_i|²`, (B, P); `None` where none are. No gradients.
+    /// `-½ min_i |u - m_i|²` in [`Prior::coordinates_of_class`], (B, P); `None` where none are. No gradients.
     ///
     /// # Errors
     /// Latents of another dimension; a label beyond the classes.

@@ -1,7 +1,8 @@
 //! Any prior with a memory beside it: what is unlikely, and what was never seen.
 
+use crate::prior::by_class;
 use crate::{Memory, Prior, PriorError, Start};
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use hgad_parameters::{Draws, Parameters};
 
 /// The density of another prior, and beside it a [`Memory`] of each class's latents. A mixture with few centres
@@ -50,6 +51,10 @@ impl Prior for Remembering {
         self.prior.log_density_of_class(z, labels)
     }
 
+    fn coordinates_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Tensor, PriorError> {
+        self.prior.coordinates_of_class(z, labels)
+    }
+
     fn main_centers(&self) -> Result<Option<Tensor>, PriorError> {
         self.prior.main_centers()
     }
@@ -73,14 +78,21 @@ impl Prior for Remembering {
     }
 
     fn remember(&self, z: &[f32], labels: &[u32], draws: &mut Draws) -> Result<(), PriorError> {
-        self.memory.start(z, labels, Start::Coreset, draws).map(|_| ())
+        let (dim, classes) = (self.dim(), self.memory.classes());
+        let (mut all, mut of) = (Vec::with_capacity(z.len()), Vec::with_capacity(labels.len()));
+        for (class, own) in by_class(z, labels, dim, classes)?.into_iter().enumerate() {
+            let (count, class) = (own.len() / dim, class as u32);
+            let own = self.memory.as_image(own)?;
+            let own = self.prior.coordinates_of_class(&own, &[class])?.flatten_all()?;
+            let own = own.to_dtype(DType::F32)?;
+            all.extend(own.to_device(&Device::Cpu)?.to_vec1::<f32>()?);
+            of.extend(vec![class; count]);
+        }
+        self.memory.start(&all, &of, Start::Coreset, draws).map(|_| ())
     }
 
-    fn nearness_of_class(
-        &self,
-        z: &Tensor,
-        labels: &[u32],
-    ) -> Result<Option<Tensor>, PriorError> {
-        self.memory.log_density_of_class(z, labels).map(Some)
+    fn nearness_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Option<Tensor>, PriorError> {
+        let u = self.prior.coordinates_of_class(z, labels)?;
+        self.memory.log_density_of_class(&u, labels).map(Some)
     }
 }

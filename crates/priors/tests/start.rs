@@ -176,3 +176,56 @@ fn what_cannot_start_is_refused_or_says_so() {
     let error = build(&parameters, &PriorConfig { learned, ..config }).err().unwrap().to_string();
     assert!(error.contains("covariance") && error.contains("diagonal"), "{error}");
 }
+
+#[test]
+fn a_memory_beside_a_prior_measures_in_the_coordinates_of_the_class() {
+    let (z, labels) = sample();
+    for spread in [Spread::Identity, Spread::Whitened] {
+        let (_, alone) = started("hierarchical", spread);
+        let parameters = Parameters::new(1, DType::F64, &Device::Cpu);
+        let config = PriorConfig {
+            classes: 2,
+            dim: DIM,
+            centers: 4,
+            memory: 50,
+            learned: Learned { spread, ..Learned::default() },
+            ..Default::default()
+        };
+        let prior = build(&parameters, &config).unwrap();
+        let mut draws = seeded(1, "start");
+        assert!(prior.start(&z, &labels, Start::Clusters, &mut draws).unwrap());
+        prior.remember(&z, &labels, &mut seeded(2, "memory")).unwrap();
+        assert!(prior.remembers() && !alone.remembers() && prior.has_intra_classes());
+        assert!(alone.nearness_of_class(&latents(), &[0, 1]).unwrap().is_none());
+
+        // The density is that of the prior alone, to the last bit.
+        let given = |p: &dyn Prior| numbers(&p.log_density_of_class(&latents(), &[0, 1]).unwrap());
+        assert_eq!(given(prior.as_ref()), given(alone.as_ref()));
+        let evidence = |p: &dyn Prior| numbers(&p.class_logits(&latents()).unwrap().unwrap());
+        assert_eq!(evidence(prior.as_ref()), evidence(alone.as_ref()));
+
+        // The nearest of what is kept, found one by one.
+        let kept = numbers(&parameters.state().into_iter().find(|(n, _)| n == "memory").unwrap().1);
+        let u = numbers(&prior.coordinates_of_class(&latents(), &[0, 1]).unwrap());
+        let got = numbers(&prior.nearness_of_class(&latents(), &[0, 1]).unwrap().unwrap());
+        for (i, u) in u.chunks(DIM).enumerate() {
+            let own = &kept[i / 4 * 50 * DIM..][..50 * DIM];
+            let square = |m: &[f64]| -> f64 { m.iter().zip(u).map(|(m, u)| (m - u).powi(2)).sum() };
+            let nearest = own.chunks(DIM).map(square).fold(f64::INFINITY, f64::min);
+            assert!((got[i] + 0.5 * nearest).abs() < 1e-4, "{i}: {} {nearest}", got[i]);
+        }
+        // In whitened coordinates every direction of a class's own sample counts alike.
+        if spread == Spread::Whitened {
+            let own = &kept[..50 * DIM];
+            let widest =
+                |k: usize| own.iter().skip(k).step_by(DIM).fold(0.0, |m, v| v.abs().max(m));
+            let all = [0, 1, 2].map(widest);
+            assert!(all.iter().all(|w| (2.0..5.0).contains(w)), "{all:?}");
+        }
+        // A class without latents has nothing to remember.
+        let one: Vec<f32> = z[..DIM].to_vec();
+        let error = prior.remember(&one, &[0], &mut draws).unwrap_err().to_string();
+        assert!(error.contains("every class"), "{error}");
+        assert!(prior.remember(&one, &[7], &mut draws).is_err());
+    }
+}

@@ -27,7 +27,7 @@ fn levels(t: &HashMap<String, Tensor>) -> Vec<LevelScores> {
             width: side,
             likelihood: values(&t[&format!("likelihood{l}")]),
             neg_entropy: Some(values(&t[&format!("neg_entropy{l}")])),
-            normal: Vec::new(),
+            ..Default::default()
         })
         .collect()
 }

@@ -1,5 +1,6 @@
 //! Runs beside published numbers and beside each other, class by class.
 
+pub mod curve;
 mod load;
 mod settings;
 pub mod text;

@@ -112,8 +112,7 @@ mod tests {
     fn classes_share_an_axis_and_lose_no_vector() {
         // Two images of two by two positions; the second is anomalous in its left half.
         let likelihood = vec![-1.0, -1.1, -1.2, -0.9, -5.0, -1.0, -6.0, -1.1];
-        let level =
-            LevelScores { height: 2, width: 2, likelihood, ..Default::default() };
+        let level = LevelScores { height: 2, width: 2, likelihood, ..Default::default() };
         let mask = vec![true, false, true, false];
         let truth = Truth { masks: vec![None, Some(mask)], size: 2 };
         let maps = |levels| ClassMaps {
