@@ -3,7 +3,8 @@
 //! Three families. The operations of a flow ([`linear()`], [`affine_coupling()`],
 //! [`coupling_log_det()`], [`rotate()`], [`spline()`]) are candle custom ops with gradients; [`StackWorkspace`]
 //! runs a whole stack of them tile by tile, which is how a flow is trained on the CPU. So are those
-//! of a prior and its losses ([`gaussian_logits()`], [`nearest_logit()`], [`mixture_log_density()`], [`log_sum_exp()`],
+//! of a prior and its losses ([`gaussian_logits()`], [`nearest_logit()`], [`mixture_log_density()`],
+//! [`affine_log_sum_exp()`], [`log_sum_exp()`],
 //! [`cross_entropy()`], [`softmax_entropy()`]). The operations of a frozen feature extractor
 //! ([`Conv2d`], [`max_pool`], [`squeeze_excite`], [`resize_bilinear`]; [`attention()`] and
 //! [`layer_norm()`] of a transformer) have none and work on channels-last tensors `(B, H, W, C)`.
@@ -18,6 +19,7 @@
 
 mod activation;
 mod adam;
+mod affine_mixture;
 mod attention;
 mod conv;
 mod coupling;
@@ -57,6 +59,7 @@ mod winograd;
 
 pub use activation::Activation;
 pub use adam::{AdamConfig, adam_step};
+pub use affine_mixture::affine_log_sum_exp;
 pub use attention::attention;
 pub use conv::{Conv2d, Conv2dConfig, Padding};
 pub use coupling::{affine_coupling, coupling_log_det};

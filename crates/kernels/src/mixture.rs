@@ -57,7 +57,7 @@ pub fn mixture_log_density(z: &Tensor, centers: &Tensor, log_weights: &Tensor) -
     }
     if is_fused(z) || has_kernels(&[z, centers, log_weights]) {
         let (centers, weights) = (centers.contiguous()?, log_weights.contiguous()?);
-        return z.contiguous()?.apply_op3(&centers, &weights, MixtureLogDensity);
+        return z.contiguous()?.apply_op3(&centers, &weights, MixtureLogDensity(Form::Distance));
     }
     let dot = z.matmul(&centers.transpose(1, 2)?.contiguous()?)?;
     let bias = (log_weights - (centers.sqr()?.sum(D::Minus1)? * 0.5)?)?;
@@ -88,7 +88,7 @@ impl CustomOp2 for GaussianLogits {
         let (k, d) = lc.shape().dims2()?;
         let n = lz.shape().elem_count() / d;
         let z = contiguous(self.name(), z, lz)?;
-        let centers = Centers::new(contiguous(self.name(), centers, lc)?, None, k, d);
+        let centers = Centers::new(contiguous(self.name(), centers, lc)?, k, d);
         let out = par_fill(n * k, TILE * k, |tile, blank| {
             let out = blank.zeros();
             let first = tile * TILE * d;
@@ -111,7 +111,7 @@ impl CustomOp2 for GaussianLogits {
         // A few long parts, since each has centres' gradients of its own.
         let part = n.div_ceil(PARTS).next_multiple_of(TILE).max(TILE);
         let (dz, dcenters) = with_slices(&all, |s| {
-            let centers = Centers::new(s[1], None, k, d);
+            let centers = Centers::new(s[1], k, d);
             let mut dz = s[0].to_vec();
             let mut sums = vec![0.0; n.div_ceil(part) * k * (d + 1)];
             let parts = dz.par_chunks_mut(part * d).zip(s[0].par_chunks(part * d));
@@ -129,7 +129,8 @@ impl CustomOp2 for GaussianLogits {
     }
 }
 
-struct MixtureLogDensity;
+/// `logsumexp_k` of the logits of some mixtures.
+pub(crate) struct MixtureLogDensity(pub(crate) Form);
 
 #[cfg(any(feature = "cuda", feature = "metal"))]
 impl MixtureLogDensity {
@@ -157,6 +158,7 @@ impl CustomOp3 for MixtureLogDensity {
         let (_, k, _) = lc.shape().dims3()?;
         let z = contiguous(self.name(), z, lz)?;
         let groups = Centers::groups(
+            self.0,
             contiguous(self.name(), centers, lc)?,
             contiguous(self.name(), weights, lw)?,
             k,
@@ -227,7 +229,7 @@ impl CustomOp3 for MixtureLogDensity {
         let all =
             [z.contiguous()?, centers.contiguous()?, weights.contiguous()?, grad.contiguous()?];
         let (dz, dcenters, dweights) = with_slices(&all, |s| {
-            let groups = Centers::groups(s[1], s[2], k, d);
+            let groups = Centers::groups(self.0, s[1], s[2], k, d);
             let mut dz = s[0].to_vec();
             let mut sums = vec![0.0; g * p.div_ceil(TILE) * k * (d + 1)];
             let parts = tiles(&mut dz, p, d).zip(sums.par_chunks_mut(k * (d + 1)));
@@ -279,56 +281,76 @@ fn tiles(
     tiles.into_par_iter()
 }
 
+/// What the logits of a mixture are.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// `w_k - ½ |z - c_k|²`.
+    Distance,
+    /// `w_k + z c_k`; on the CPU alone.
+    Affine,
+}
+
 /// The Gaussians of one mixture.
 pub(crate) struct Centers<'a> {
     centers: &'a [f32],
     /// (D, K)
     transposed: Packed,
-    /// `w_k - ½ |c_k|²`.
+    /// `w_k - ½ |c_k|²`, or `w_k`.
     bias: Vec<f32>,
+    form: Form,
     k: usize,
     d: usize,
 }
 
 impl<'a> Centers<'a> {
-    pub(crate) fn new(centers: &'a [f32], weights: Option<&[f32]>, k: usize, d: usize) -> Self {
-        let mut bias = vec![0.0; k];
-        half_squares(centers, &mut bias);
-        match weights {
-            Some(w) => bias.iter_mut().zip(w).for_each(|(b, w)| *b = w - *b),
-            None => bias.iter_mut().for_each(|b| *b = -*b),
-        }
-        let transposed = Packed::new(Matrix::rows(centers, k, d, d).transposed());
-        Self { centers, transposed, bias, k, d }
+    /// Without weights.
+    pub(crate) fn new(centers: &'a [f32], k: usize, d: usize) -> Self {
+        Self::weighted(Form::Distance, centers, &vec![0.0; k], d)
     }
 
-    fn groups(centers: &'a [f32], weights: &[f32], k: usize, d: usize) -> Vec<Self> {
+    fn weighted(form: Form, centers: &'a [f32], weights: &[f32], d: usize) -> Self {
+        let k = weights.len();
+        let mut bias = vec![0.0; k];
+        if form == Form::Distance {
+            half_squares(centers, &mut bias);
+        }
+        bias.iter_mut().zip(weights).for_each(|(b, w)| *b = w - *b);
+        let transposed = Packed::new(Matrix::rows(centers, k, d, d).transposed());
+        Self { centers, transposed, bias, form, k, d }
+    }
+
+    fn groups(form: Form, centers: &'a [f32], weights: &[f32], k: usize, d: usize) -> Vec<Self> {
         let groups = centers.chunks_exact(k * d).zip(weights.chunks_exact(k));
-        groups.map(|(c, w)| Self::new(c, Some(w), k, d)).collect()
+        groups.map(|(c, w)| Self::weighted(form, c, w, d)).collect()
     }
 
     fn matrix(&self) -> Matrix<'_> {
         Matrix::rows(self.centers, self.k, self.d, self.d)
     }
 
-    /// `w_k - ½ |z - c_k|²` of rows of `z`, in `out` (rows, K).
+    /// The logits of rows of `z`, in `out` (rows, K).
     pub(crate) fn logits(&self, z: &[f32], out: &mut [f32]) {
         let rows = out.len() / self.k;
-        let mut squares = vec![0.0; rows];
-        half_squares(z, &mut squares);
-        let z = Matrix::rows(z, rows, self.d, self.d);
+        let matrix = Matrix::rows(z, rows, self.d, self.d);
         let then = Epilogue { bias: Some(&self.bias), ..Epilogue::NONE };
-        product(out, self.k, z, &self.transposed, &then);
-        retreat(out, &squares);
+        product(out, self.k, matrix, &self.transposed, &then);
+        if self.form == Form::Distance {
+            let mut squares = vec![0.0; rows];
+            half_squares(z, &mut squares);
+            retreat(out, &squares);
+        }
     }
 
-    /// `dz` holds the rows of `z` and becomes `sum_k s_k (c_k - z)` for the gradients `shares`
-    /// (rows, K) of the logits. `sums` adds up what [`Centers::total`] needs: `shares^T z`
+    /// `dz` holds the rows of `z` and becomes `sum_k s_k (c_k - z)`, or `sum_k s_k c_k`, for the gradients
+    /// `shares` (rows, K) of the logits. `sums` adds up what [`Centers::total`] needs: `shares^T z`
     /// (K, D), then the sums of the shares (K).
     fn gradient(&self, dz: &mut [f32], z: &[f32], shares: &[f32], sums: &mut [f32]) {
         let (k, d) = (self.k, self.d);
         let rows = dz.len() / d;
-        retract(dz, shares, d);
+        match self.form {
+            Form::Distance => retract(dz, shares, d),
+            Form::Affine => dz.fill(0.0),
+        }
         let of_rows = Matrix::rows(shares, rows, k, k);
         product_once(dz, d, of_rows, self.matrix(), &Epilogue::ACCUMULATE);
         let (of_centers, of_shares) = sums.split_at_mut(k * d);
@@ -337,13 +359,16 @@ impl<'a> Centers<'a> {
         sum_rows(shares, of_shares);
     }
 
-    /// Gradients of the centres (K, D), `shares^T z - sum(shares) c`, and of the weights (K), from
+    /// Gradients of the centres (K, D), `shares^T z - sum(shares) c` or `shares^T z`, and of the weights (K), from
     /// the sums of some parts, added in their order.
     fn total(&self, parts: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let (k, d) = (self.k, self.d);
         let mut of_centers = vec![0.0; k * (d + 1)];
         sum_rows(parts, &mut of_centers);
         let of_shares = of_centers.split_off(k * d);
+        if self.form == Form::Affine {
+            return (of_centers, of_shares);
+        }
         let centers = of_centers.chunks_exact_mut(d).zip(self.centers.chunks_exact(d));
         for ((sum, c), share) in centers.zip(&of_shares) {
             sum.iter_mut().zip(c).for_each(|(sum, c)| *sum -= share * c);

@@ -41,7 +41,7 @@ impl CustomOp2 for NearestLogit {
         let (k, d) = lc.shape().dims2()?;
         let rows = lz.shape().elem_count() / d;
         let z = contiguous(self.name(), z, lz)?;
-        let centers = Centers::new(contiguous(self.name(), centers, lc)?, None, k, d);
+        let centers = Centers::new(contiguous(self.name(), centers, lc)?, k, d);
         let mut out = vec![0.0; rows];
         out.par_chunks_mut(TILE).zip(z.par_chunks(TILE * d)).for_each_init(
             || vec![0.0; TILE * k],

@@ -2,7 +2,7 @@
 
 use crate::PriorError;
 use candle_core::{D, Device, Result, Tensor};
-use hgad_kernels::{gaussian_logits, mixture_log_density};
+use hgad_kernels::{affine_log_sum_exp, gaussian_logits, mixture_log_density};
 use hgad_parameters::{Parameters, Weight};
 
 /// How the Gaussians of a prior spread.
@@ -109,27 +109,30 @@ impl Covariance {
             return mixture_log_density(z, centers, log_weights);
         };
         let log_std = log_std.get().index_select(classes, 0)?.reshape(centers.shape())?;
-        let logits = diagonal_logits(z, centers, &log_std)?;
-        logits.broadcast_add(&log_weights.unsqueeze(1)?)?.log_sum_exp(D::Minus1)
+        // `-½ |(z - c) / σ|² = [z, z²] [c / σ², -½ / σ²] - ½ |c / σ|²`.
+        let (precision, weighted, constant) = expanded(centers, &log_std)?;
+        let x = Tensor::cat(&[z, &z.sqr()?], D::Minus1)?;
+        let w = Tensor::cat(&[&weighted, &(precision * -0.5)?], D::Minus1)?;
+        affine_log_sum_exp(&x, &w, &(log_weights - constant)?)
     }
 }
 
-/// The squares are expanded, so that matrix products make them and nothing of size P x K x D is
-/// ever made. `centers` and `log_std` (K, D) or (B, K, D).
-fn diagonal_logits(z: &Tensor, centers: &Tensor, log_std: &Tensor) -> Result<Tensor> {
+/// `1 / σ²` and `c / σ²`, shaped as the centres, and `½ |c / σ|² + sum ln σ`, one a centre.
+fn expanded(centers: &Tensor, log_std: &Tensor) -> Result<(Tensor, Tensor, Tensor)> {
     let precision = (log_std * -2.0)?.exp()?;
     let weighted = (centers * &precision)?;
-    let product = |z: &Tensor, w: &Tensor| match w.rank() {
-        // One product for all images, where they have the same centres.
-        2 => {
-            let (b, p, d) = z.dims3()?;
-            z.reshape((b * p, d))?.matmul(&w.t()?)?.reshape((b, p, w.dim(0)?))
-        }
-        _ => z.contiguous()?.matmul(&w.transpose(1, 2)?.contiguous()?),
-    };
-    let squares = product(&z.sqr()?, &precision)?;
-    let dots = product(z, &weighted)?;
-    let constant = ((weighted * centers)?.sum(D::Minus1)? * 0.5)?.add(&log_std.sum(D::Minus1)?)?;
-    let constant = constant.unsqueeze(constant.rank() - 1)?;
-    (dots - (squares * 0.5)?)?.broadcast_sub(&constant)
+    let constant = ((&weighted * centers)?.sum(D::Minus1)? * 0.5)?.add(&log_std.sum(D::Minus1)?)?;
+    Ok((precision, weighted, constant))
+}
+
+/// The squares are expanded, so that matrix products make them and nothing of size P x K x D is
+/// ever made: `z` (B, P, D), `centers` and `log_std` (K, D).
+fn diagonal_logits(z: &Tensor, centers: &Tensor, log_std: &Tensor) -> Result<Tensor> {
+    let (precision, weighted, constant) = expanded(centers, log_std)?;
+    // One product for all images, which have the same centres.
+    let (b, p, d) = z.dims3()?;
+    let rows = z.reshape((b * p, d))?;
+    let squares = rows.sqr()?.matmul(&precision.t()?)?;
+    let logits = (rows.matmul(&weighted.t()?)? - (squares * 0.5)?)?.broadcast_sub(&constant)?;
+    logits.reshape((b, p, constant.elem_count()))
 }
