@@ -22,6 +22,7 @@ const PLUS: &[&str] = &[
     "train.positions=0.5",
     "score.rule=standardized",
     "score.top=0.02",
+    "score.halo=6",
 ];
 
 fn settings(more: &[&'static str]) -> Vec<&'static str> {
@@ -158,6 +159,7 @@ fn settings_that_do_not_fit_are_refused_by_their_key() {
         ("prior.settle=clusters prior.kind=single", ["prior.settle", "prior.start"]),
         ("prior.memory=9", ["prior.memory", "standardized"]),
         ("prior.kind=memory prior.memory=9 prior.start=coreset", ["prior.memory", "prior.centers"]),
+        ("score.halo=-1", ["score.halo", "positive"]),
         ("score.coarser=0", ["score.coarser", "positive"]),
         ("eval.on=train", ["eval.on", "pasted"]),
         ("eval.on=pasted calibration.share=0", ["eval.on", "calibration.share"]),

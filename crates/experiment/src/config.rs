@@ -451,11 +451,21 @@ pub struct ScoreConfig {
     /// How much the maps of one image of the pyramid count beside those of the next larger one, under the
     /// `standardized` rule; 1 for all alike.
     pub coarser: f64,
+    /// Standard deviation in pixels of a second Gaussian filter, whose result is added to the map after the score
+    /// of the image was read: a pixel is also judged by what is around it. 0 for none, as the paper has it.
+    pub halo: f64,
 }
 
 impl Default for ScoreConfig {
     fn default() -> Self {
-        Self { rule: String::new(), class: "given".into(), sigma: 4.0, top: 0.0, coarser: 1.0 }
+        Self {
+            rule: String::new(),
+            class: "given".into(),
+            sigma: 4.0,
+            top: 0.0,
+            coarser: 1.0,
+            halo: 0.0,
+        }
     }
 }
 

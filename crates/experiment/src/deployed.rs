@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::predict::{Batch, Scored, best_class, scaled};
 use crate::progress::{Event, Observer};
 use hgad_metrics::auroc;
-use hgad_scores::{Threshold, image_score};
+use hgad_scores::{Threshold, score_and_map};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -154,7 +154,8 @@ impl Given {
     /// Adds an image that was scored as `class`; `foreign` ones are anomalous whatever their score.
     fn add(&mut self, run: &Run, class: u32, foreign: bool, map: Vec<f32>) {
         let threshold = &run.thresholds[class as usize];
-        let value = image_score(&map, run.calibration.map.top) as f64;
+        let (value, map) = score_and_map(map, &run.calibration.map);
+        let value = f64::from(value);
         self.scores.push(run.calibration.classes[class as usize].constants.scores.score(value));
         self.alarms.push(foreign || value > threshold.value);
         self.maps.extend(scaled(map, threshold.value));

@@ -40,7 +40,8 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         let good = value > 0.0 && value.is_finite();
         require(key, good, value, "expected a positive number")?;
     }
-    for (key, value) in [("train.decay", c.train.decay), ("score.sigma", c.score.sigma)] {
+    let filters = [("score.sigma", c.score.sigma), ("score.halo", c.score.halo)];
+    for (key, value) in [("train.decay", c.train.decay)].into_iter().chain(filters) {
         let good = value >= 0.0 && value.is_finite();
         require(key, good, value, "expected 0 or a positive number")?;
     }

@@ -57,6 +57,10 @@ pub struct MapConfig {
     /// count alike.
     #[serde(default = "alike")]
     pub coarser: f64,
+    /// Standard deviation of a second Gaussian filter, pixels, that [`score_and_map`](crate::score_and_map) adds
+    /// to a map; 0 for none.
+    #[serde(default)]
+    pub halo: f64,
 }
 
 fn one_size() -> usize {
@@ -78,7 +82,7 @@ impl MapConfig {
 impl Default for MapConfig {
     /// The paper's: 256 pixels, sigma 4, the largest value.
     fn default() -> Self {
-        Self { size: 256, sigma: 4.0, top: 0.0, sizes: 1, coarser: 1.0 }
+        Self { size: 256, sigma: 4.0, top: 0.0, sizes: 1, coarser: 1.0, halo: 0.0 }
     }
 }
 

@@ -214,7 +214,7 @@ mod tests {
 
     const SIDE: usize = 8;
     const CONFIG: MapConfig =
-        MapConfig { size: SIDE, sigma: 0.0, top: 0.0, sizes: 1, coarser: 1.0 };
+        MapConfig { size: SIDE, sigma: 0.0, top: 0.0, sizes: 1, coarser: 1.0, halo: 0.0 };
 
     /// Images whose inner values alternate around `mean`, and whose edges lie `lower` below.
     fn level(images: usize, mean: f32, deviation: f32, lower: f32) -> LevelScores {

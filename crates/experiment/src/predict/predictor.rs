@@ -12,7 +12,7 @@ use crate::model_file::{ModelFile, ModelHeader};
 use candle_core::{Device, Tensor};
 use hgad_backbones::{Backbone, extract_pyramid};
 use hgad_datasets::Transform;
-use hgad_scores::{Threshold, image_score};
+use hgad_scores::{Threshold, score_and_map};
 use image::RgbImage;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -247,7 +247,8 @@ impl Predictor {
         let threshold = self.thresholds[class];
         let calibrated = &self.calibration.classes[class];
         let name = self.classes()[class].clone();
-        let value = image_score(&raw, self.calibration.map.top) as f64;
+        let (value, raw) = score_and_map(raw, &self.calibration.map);
+        let value = f64::from(value);
         let map = scaled(raw, threshold.value);
         let map_size = self.calibration.map.size;
         let square = self.transform.region(image.width, image.height)?;

@@ -6,7 +6,7 @@ use crate::evaluate::ClassMaps;
 use crate::features::Features;
 use crate::predict::scaled;
 use hgad_report::{Histogram, ImageScores, Threshold};
-use hgad_scores::{LevelScores, image_score};
+use hgad_scores::{LevelScores, score_and_map};
 use rayon::prelude::*;
 
 /// The calibrated threshold in maps that are scaled by [`scaled`], the same in every class.
@@ -36,7 +36,8 @@ pub fn deployed_maps<'a>(
             let levels: Vec<LevelScores> = of.levels.iter().map(|l| l.image(i)).collect();
             let map = class(i).constants.map(calibration.evidence, &levels, &calibration.map)?;
             let threshold = class(i).threshold(rate).value;
-            let score = scaled(vec![image_score(&map, calibration.map.top)], threshold);
+            let (score, map) = score_and_map(map, &calibration.map);
+            let score = scaled(vec![score], threshold);
             Ok((scaled(map, threshold), score))
         })
         .collect::<Result<_, ExperimentError>>()?;
