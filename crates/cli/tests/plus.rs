@@ -22,7 +22,7 @@ const PLUS: &[&str] = &[
     "train.positions=0.5",
     "score.rule=standardized",
     "score.top=0.02",
-    "score.halo=6",
+    "score.relative=0.5",
 ];
 
 fn settings(more: &[&'static str]) -> Vec<&'static str> {
@@ -159,7 +159,8 @@ fn settings_that_do_not_fit_are_refused_by_their_key() {
         ("prior.settle=clusters prior.kind=single", ["prior.settle", "prior.start"]),
         ("prior.memory=9", ["prior.memory", "standardized"]),
         ("prior.kind=memory prior.memory=9 prior.start=coreset", ["prior.memory", "prior.centers"]),
-        ("score.halo=-1", ["score.halo", "positive"]),
+        ("score.relative=2", ["score.relative", "from 0 to 1"]),
+        ("score.relative=0.5", ["score.relative", "standardized"]),
         ("score.coarser=0", ["score.coarser", "positive"]),
         ("eval.on=train", ["eval.on", "pasted"]),
         ("eval.on=pasted calibration.share=0", ["eval.on", "calibration.share"]),

@@ -451,9 +451,9 @@ pub struct ScoreConfig {
     /// How much the maps of one image of the pyramid count beside those of the next larger one, under the
     /// `standardized` rule; 1 for all alike.
     pub coarser: f64,
-    /// Standard deviation in pixels of a second Gaussian filter, whose result is added to the map after the score
-    /// of the image was read: a pixel is also judged by what is around it. 0 for none, as the paper has it.
-    pub halo: f64,
+    /// How much of what makes all of an image less likely at once, its light say, is left out of its map under the
+    /// `standardized` rule, from 0 to 1; the score of the image keeps all of it.
+    pub relative: f64,
 }
 
 impl Default for ScoreConfig {
@@ -464,7 +464,7 @@ impl Default for ScoreConfig {
             sigma: 4.0,
             top: 0.0,
             coarser: 1.0,
-            halo: 0.0,
+            relative: 0.0,
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::model::Model;
 use crate::predict::{Batch, Scored, best_class, scaled};
 use crate::progress::{Event, Observer};
 use hgad_metrics::auroc;
-use hgad_scores::{Threshold, score_and_map};
+use hgad_scores::Threshold;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -152,13 +152,12 @@ struct Given {
 
 impl Given {
     /// Adds an image that was scored as `class`; `foreign` ones are anomalous whatever their score.
-    fn add(&mut self, run: &Run, class: u32, foreign: bool, map: Vec<f32>) {
+    fn add(&mut self, run: &Run, class: u32, foreign: bool, of: Scored) {
         let threshold = &run.thresholds[class as usize];
-        let (value, map) = score_and_map(map, &run.calibration.map);
-        let value = f64::from(value);
+        let value = f64::from(of.value);
         self.scores.push(run.calibration.classes[class as usize].constants.scores.score(value));
         self.alarms.push(foreign || value > threshold.value);
-        self.maps.extend(scaled(map, threshold.value));
+        self.maps.extend(scaled(of.map, threshold.value));
     }
 
     fn outcome(&self, labels: &[bool], masks: &[bool]) -> Outcome {
@@ -183,8 +182,8 @@ impl Run<'_> {
                 Ok(())
             })?;
             let own = vec![class as u32; samples.len()];
-            for Scored { map, .. } in batch.score(self.calibration, &own, &[])? {
-                given.add(self, class as u32, false, map);
+            for scored in batch.score(self.calibration, &own, &[])? {
+                given.add(self, class as u32, false, scored);
             }
             if !self.has_classes {
                 continue;
@@ -197,7 +196,7 @@ impl Run<'_> {
             {
                 let foreign = scored.foreignness > self.none.value;
                 none.push(foreign);
-                inferred.add(self, class, foreign, scored.map);
+                inferred.add(self, class, foreign, scored);
             }
         }
         let labels: Vec<bool> =

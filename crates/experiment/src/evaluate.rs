@@ -9,7 +9,7 @@ use crate::progress::{Event, Observer};
 use crate::results::{Evaluation, Metrics};
 use hgad_datasets::Dataset;
 use hgad_metrics::{MetricError, aupro, binary_metrics};
-use hgad_scores::{LevelScores, MapConfig, Normal, ScoreError, ScoreRule, score_and_map};
+use hgad_scores::{Judged, LevelScores, MapConfig, Normal, ScoreError, ScoreRule};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -81,7 +81,7 @@ pub(crate) fn map_config(config: &Config) -> MapConfig {
         top: config.score.top,
         sizes: config.backbone.pyramid,
         coarser: config.score.coarser,
-        halo: config.score.halo,
+        relative: config.score.relative,
     }
 }
 
@@ -152,15 +152,7 @@ pub fn class_maps(
                 level.normal = taken_for.iter().map(|c| normal[*c as usize][l].clone()).collect();
             }
         }
-        let mut maps = rule.maps(samples.len(), &levels, &map)?;
-        let scores = maps
-            .par_chunks_exact_mut(map.size * map.size)
-            .map(|own| {
-                let (score, seen) = score_and_map(own.to_vec(), &map);
-                own.copy_from_slice(&seen);
-                score
-            })
-            .collect();
+        let Judged { scores, maps } = rule.judge(samples.len(), &levels, &map)?;
         each(ClassMaps {
             class,
             samples: &samples,

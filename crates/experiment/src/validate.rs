@@ -40,8 +40,7 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         let good = value > 0.0 && value.is_finite();
         require(key, good, value, "expected a positive number")?;
     }
-    let filters = [("score.sigma", c.score.sigma), ("score.halo", c.score.halo)];
-    for (key, value) in [("train.decay", c.train.decay)].into_iter().chain(filters) {
+    for (key, value) in [("train.decay", c.train.decay), ("score.sigma", c.score.sigma)] {
         let good = value >= 0.0 && value.is_finite();
         require(key, good, value, "expected 0 or a positive number")?;
     }
@@ -159,6 +158,15 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     let coarser = c.score.coarser;
     let good = coarser > 0.0 && coarser.is_finite();
     require("score.coarser", good, coarser, "expected a positive number")?;
+    let relative = c.score.relative;
+    let good = (0.0..=1.0).contains(&relative);
+    require("score.relative", good, relative, "expected a share from 0 to 1")?;
+    require(
+        "score.relative",
+        relative == 0.0 || c.score.rule == "standardized",
+        relative,
+        "only the score rule `standardized` knows what is usual; set score.rule = \"standardized\", or 0 here",
+    )?;
     let share = c.train.positions > 0.0 && c.train.positions <= 1.0;
     require("train.positions", share, c.train.positions, "expected a share above 0, up to 1")?;
     one_of("score.class", &c.score.class, &["given", "inferred"])?;

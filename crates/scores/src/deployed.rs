@@ -119,28 +119,29 @@ impl ClassCalibration {
     ) -> Result<Reference, ScoreError> {
         let of = |i: usize| {
             let own: Vec<LevelScores> = levels.iter().map(|l| l.image(i)).collect();
-            Ok(image_score(&self.map(evidence, &own, config)?, config.top))
+            Ok(self.judge(evidence, &own, config)?.0)
         };
         let scores = (0..images).into_par_iter().map(of).collect::<Result<_, ScoreError>>()?;
         Reference::new(scores).ok_or(ScoreError::NothingToCalibrate)
     }
 
-    /// The anomaly map (size, size) of one image from its score terms: the paper's form with these
-    /// constants. Only differences and ratios within the class mean anything.
+    /// The score of one image and its anomaly map (size, size), from its score terms: the paper's form with
+    /// these constants, or the standardized rule's. Only differences and ratios within the class mean anything.
     ///
     /// # Errors
     /// As [`ClassCalibration::fit`].
-    pub fn map(
+    pub fn judge(
         &self,
         evidence: Evidence,
         levels: &[LevelScores],
         config: &MapConfig,
-    ) -> Result<Vec<f32>, ScoreError> {
+    ) -> Result<(f32, Vec<f32>), ScoreError> {
         if evidence == Evidence::Standardized {
             return standardized(levels, &self.normal, config);
         }
         let terms = terms(evidence, "deployed", 1, levels)?;
-        Ok(map(evidence, &self.terms, &terms, 0, config))
+        let map = map(evidence, &self.terms, &terms, 0, config);
+        Ok((image_score(&map, config.top), map))
     }
 
     /// How unlike the class's images an image is as a whole; high is foreign. It is how far its
@@ -155,16 +156,17 @@ impl ClassCalibration {
     }
 }
 
-/// The map of one image by the standardized rule, whose constants are those of every rule of its kind.
+/// One image by the standardized rule, whose constants are those of every rule of its kind.
 fn standardized(
     levels: &[LevelScores],
     normal: &[Normal],
     config: &MapConfig,
-) -> Result<Vec<f32>, ScoreError> {
+) -> Result<(f32, Vec<f32>), ScoreError> {
     let with =
         |(l, n): (&LevelScores, &Normal)| LevelScores { normal: vec![n.clone()], ..l.clone() };
     let levels: Vec<LevelScores> = levels.iter().zip(normal).map(with).collect();
-    StandardizedRule.maps(1, &levels, config)
+    let judged = StandardizedRule.judge(1, &levels, config)?;
+    Ok((judged.scores[0], judged.maps))
 }
 
 /// The map of the `image`-th image of `terms`.
@@ -289,8 +291,8 @@ mod tests {
                 fitted
             );
             // An image among them and the same image anew get one score: they are exchangeable.
-            let again = judged.map(evidence, &[held_out[0].image(2)], &config).unwrap();
-            assert_eq!(image_score(&again, 0.0), scores[2]);
+            let again = judged.judge(evidence, &[held_out[0].image(2)], &config).unwrap();
+            assert_eq!(again.0, scores[2]);
             assert!(scores[2] > scores[1] && scores[1] > scores[0], "{scores:?}");
         }
     }

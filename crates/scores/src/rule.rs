@@ -1,10 +1,12 @@
 //! The interface of every way to make anomaly maps, and the rules by name.
 
 use crate::ScoreError;
+use crate::image_score::image_score;
 use crate::paper_rule::PaperRule;
 use crate::standardized::{Normal, StandardizedRule};
 use crate::term_map::Evidence;
 use hgad_registry::Registry;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 /// Score terms of one feature level for some images of one class, positions row-major.
@@ -57,10 +59,10 @@ pub struct MapConfig {
     /// count alike.
     #[serde(default = "alike")]
     pub coarser: f64,
-    /// Standard deviation of a second Gaussian filter, pixels, that [`score_and_map`](crate::score_and_map) adds
-    /// to a map; 0 for none.
+    /// How much of what lifts all positions of an image at once is left out of its map, from 0 to 1, by the
+    /// standardized rule.
     #[serde(default)]
-    pub halo: f64,
+    pub relative: f64,
 }
 
 fn one_size() -> usize {
@@ -82,8 +84,17 @@ impl MapConfig {
 impl Default for MapConfig {
     /// The paper's: 256 pixels, sigma 4, the largest value.
     fn default() -> Self {
-        Self { size: 256, sigma: 4.0, top: 0.0, sizes: 1, coarser: 1.0, halo: 0.0 }
+        Self { size: 256, sigma: 4.0, top: 0.0, sizes: 1, coarser: 1.0, relative: 0.0 }
     }
+}
+
+/// What a rule says of some images.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Judged {
+    /// An image score each; high is anomalous.
+    pub scores: Vec<f32>,
+    /// Their maps, (size, size) each, one after the other.
+    pub maps: Vec<f32>,
 }
 
 // ANCHOR: interface
@@ -113,6 +124,21 @@ pub trait ScoreRule: Send + Sync {
         levels: &[LevelScores],
         config: &MapConfig,
     ) -> Result<Vec<f32>, ScoreError>;
+
+    /// Those maps, and the score of each image: the [`image_score`] of its map, where the rule has no other.
+    ///
+    /// # Errors
+    /// As [`ScoreRule::maps`].
+    fn judge(
+        &self,
+        images: usize,
+        levels: &[LevelScores],
+        config: &MapConfig,
+    ) -> Result<Judged, ScoreError> {
+        let maps = self.maps(images, levels, config)?;
+        let of_images = maps.par_chunks((config.size * config.size).max(1));
+        Ok(Judged { scores: of_images.map(|m| image_score(m, config.top)).collect(), maps })
+    }
 }
 // ANCHOR_END: interface
 

@@ -3,7 +3,7 @@
 use crate::ScoreError;
 use crate::gaussian_filter::gaussian_filter;
 use crate::image_score::image_score;
-use crate::rule::{LevelScores, MapConfig, ScoreRule};
+use crate::rule::{Judged, LevelScores, MapConfig, ScoreRule};
 use crate::term_map::{Evidence, TermLevel, nearness, terms};
 use hgad_kernels::resize_bilinear_plane;
 use rayon::prelude::*;
@@ -25,6 +25,9 @@ pub struct Normal {
     pub peak: f32,
     /// Their standard deviation, above 0.
     pub spread: f32,
+    /// Median over images of the median over positions, in deviations; 0 in models of earlier versions.
+    #[serde(default)]
+    pub middle: f32,
 }
 
 /// Which of a map's places a position is: by its distances to the nearest horizontal and vertical edge,
@@ -85,10 +88,16 @@ impl Normal {
             nearness: level.nearness.map(moments).unwrap_or_default(),
             peak: 0.0,
             spread: 1.0,
+            middle: 0.0,
         };
+        let middles = (0..images).map(|i| middle(&normal.distances(level.image(i)))).collect();
+        normal.middle = median(middles);
         let mut peaks: Vec<f32> = (0..images)
             .into_par_iter()
-            .map(|i| image_score(&normal.distances(level.image(i), config), config.top))
+            .map(|i| {
+                let level = level.image(i);
+                image_score(&filtered(&normal.distances(level), level, config), config.top)
+            })
             .collect();
         peaks.sort_unstable_by(f32::total_cmp);
         let mean = peaks.iter().sum::<f32>() / images as f32;
@@ -99,23 +108,41 @@ impl Normal {
         normal
     }
 
-    /// `(mean - L) / deviation` at each position of one image, and the same of the nearness added, upsampled
-    /// (bilinear, aligned corners) and filtered.
-    fn distances(&self, level: Terms, config: &MapConfig) -> Vec<f32> {
-        let (height, width) = (level.likelihood.height, level.likelihood.width);
+    /// `(mean - L) / deviation` at each position of one image, and the same of the nearness added.
+    fn distances(&self, level: Terms) -> Vec<f32> {
         let mut distance = deviations(level.likelihood, &self.moments);
         if let Some(nearness) = level.nearness {
             let further = deviations(nearness, &self.nearness);
             distance.iter_mut().zip(further).for_each(|(d, f)| *d += f);
         }
-        let up = resize_bilinear_plane(&distance, height, width, config.size, config.size);
-        gaussian_filter(&up, config.size, config.size, config.sigma)
+        distance
     }
 
     /// Whether it has the moments of every term of `level`.
     fn fits(&self, level: &LevelScores) -> bool {
         let nearness = if level.nearness.is_some() { PLACES } else { 0 };
         self.moments.len() == PLACES && self.nearness.len() == nearness
+    }
+}
+
+/// `distances` at the positions of a level upsampled (bilinear, aligned corners) and filtered.
+fn filtered(distances: &[f32], level: Terms, config: &MapConfig) -> Vec<f32> {
+    let TermLevel { height, width, .. } = level.likelihood;
+    let up = resize_bilinear_plane(distances, height, width, config.size, config.size);
+    gaussian_filter(&up, config.size, config.size, config.sigma)
+}
+
+/// The median of some distances.
+fn middle(distances: &[f32]) -> f32 {
+    median(distances.to_vec())
+}
+
+/// The lower of two middle values; 0 of none.
+fn median(mut values: Vec<f32>) -> f32 {
+    let at = values.len().saturating_sub(1) / 2;
+    match values.is_empty() {
+        true => 0.0,
+        false => *values.select_nth_unstable_by(at, f32::total_cmp).1,
     }
 }
 
@@ -164,6 +191,10 @@ fn deviations(level: TermLevel, moments: &[(f32, f32)]) -> Vec<f32> {
 ///
 /// Its constants come from normal images alone, so that a map does not depend on the images beside it,
 /// and a level counts by how far it is from what normal images ever show there.
+///
+/// An image whose texture or light is a little off is less likely everywhere. That says something of the image
+/// and nothing of where in it: with [`MapConfig::relative`] `r` above 0 its pixels are judged by
+/// `e - r (m - middle) / spread` with the median `m` over its positions, the image by `e`.
 pub struct StandardizedRule;
 
 impl ScoreRule for StandardizedRule {
@@ -181,6 +212,15 @@ impl ScoreRule for StandardizedRule {
         levels: &[LevelScores],
         config: &MapConfig,
     ) -> Result<Vec<f32>, ScoreError> {
+        Ok(self.judge(images, levels, config)?.maps)
+    }
+
+    fn judge(
+        &self,
+        images: usize,
+        levels: &[LevelScores],
+        config: &MapConfig,
+    ) -> Result<Judged, ScoreError> {
         for (level, l) in levels.iter().enumerate() {
             let found = l.normal.iter().filter(|n| n.fits(l)).count();
             if found != images || found != l.normal.len() {
@@ -190,17 +230,31 @@ impl ScoreRule for StandardizedRule {
         let terms = Terms::of_levels(images, levels)?;
         let pixels = config.size * config.size;
         let mut maps = vec![0.0; images * pixels];
-        maps.par_chunks_mut(pixels.max(1)).enumerate().for_each(|(image, map)| {
-            for (i, (term, level)) in terms.iter().zip(levels).enumerate() {
-                let normal = &level.normal[image];
-                let weight = config.weight(i, levels.len()).ln() as f32;
-                let distances = normal.distances(term.image(image), config);
-                let scaled = distances.iter().map(|d| (d - normal.peak) / normal.spread);
-                map.iter_mut().zip(scaled).for_each(|(m, d)| *m = log_add_exp(*m, d + weight));
-            }
+        let of_images = maps.par_chunks_mut(pixels.max(1)).enumerate();
+        let scores = of_images.map(|(image, map)| {
+            let normal: Vec<&Normal> = levels.iter().map(|l| &l.normal[image]).collect();
+            let terms: Vec<Terms> = terms.iter().map(|t| t.image(image)).collect();
+            of_image(&terms, &normal, config, map)
         });
-        Ok(maps)
+        Ok(Judged { scores: scores.collect(), maps })
     }
+}
+
+/// The score of one image, and its map in `map`, which holds zeros.
+fn of_image(terms: &[Terms], normal: &[&Normal], config: &MapConfig, map: &mut [f32]) -> f32 {
+    let mut whole = if config.relative > 0.0 { map.to_vec() } else { Vec::new() };
+    for (i, (term, normal)) in terms.iter().zip(normal).enumerate() {
+        let weight = config.weight(i, terms.len()).ln() as f32;
+        let distances = normal.distances(*term);
+        let scaled: Vec<f32> = filtered(&distances, *term, config)
+            .iter()
+            .map(|d| (d - normal.peak) / normal.spread + weight)
+            .collect();
+        let off = config.relative as f32 * (middle(&distances) - normal.middle) / normal.spread;
+        map.iter_mut().zip(&scaled).for_each(|(m, e)| *m = log_add_exp(*m, e - off));
+        whole.iter_mut().zip(&scaled).for_each(|(m, e)| *m = log_add_exp(*m, *e));
+    }
+    image_score(if whole.is_empty() { map } else { &whole }, config.top)
 }
 
 /// `ln(exp a + exp b)` without overflow.
@@ -214,7 +268,7 @@ mod tests {
 
     const SIDE: usize = 8;
     const CONFIG: MapConfig =
-        MapConfig { size: SIDE, sigma: 0.0, top: 0.0, sizes: 1, coarser: 1.0, halo: 0.0 };
+        MapConfig { size: SIDE, sigma: 0.0, top: 0.0, sizes: 1, coarser: 1.0, relative: 0.0 };
 
     /// Images whose inner values alternate around `mean`, and whose edges lie `lower` below.
     fn level(images: usize, mean: f32, deviation: f32, lower: f32) -> LevelScores {
@@ -284,7 +338,7 @@ mod tests {
         b.likelihood[44] -= 10.0;
         let deviations = |l: &LevelScores, n: &Normal| -> Vec<f64> {
             let own = Terms::of_levels(1, std::slice::from_ref(l)).unwrap();
-            let all = n.distances(own[0], &config);
+            let all = filtered(&n.distances(own[0]), own[0], &config);
             all.iter().map(|d| f64::from((d - n.peak) / n.spread)).collect()
         };
         let (fine, coarse) = (deviations(&a, &fitted[0]), deviations(&b, &fitted[1]));
@@ -316,7 +370,7 @@ mod tests {
         one.likelihood[43] = -2.0;
         one.nearness.as_mut().unwrap()[43] = -707.0;
         let own = Terms::of_levels(1, std::slice::from_ref(&one)).unwrap();
-        let d = fitted[0].distances(own[0], &CONFIG);
+        let d = fitted[0].distances(own[0]);
         assert!((d[20] - 3.0).abs() < 1e-3 && (d[43] - 5.0).abs() < 1e-3, "{} {}", d[20], d[43]);
         // Both deviate by one, together, everywhere else.
         assert!((d[0].abs() - 2.0).abs() < 1e-3, "{}", d[0]);
@@ -324,6 +378,33 @@ mod tests {
         let bare = Normal::fit(4, &[level(4, -2.0, 1.0, 0.0)], &CONFIG).unwrap();
         let levels = [LevelScores { normal: bare, ..one }];
         assert!(StandardizedRule.maps(1, &levels, &CONFIG).is_err());
+    }
+
+    #[test]
+    fn what_lifts_a_whole_image_is_told_of_the_image_and_not_of_its_pixels() {
+        let fitted = Normal::fit(4, &[level(4, -2.0, 1.0, 0.0)], &CONFIG).unwrap();
+        let judge = |offset: f32, relative: f64| {
+            let mut one = level(1, -2.0, 1.0, 0.0);
+            one.likelihood[27] -= 9.0;
+            one.likelihood.iter_mut().for_each(|v| *v -= offset);
+            let levels = [LevelScores { normal: fitted.clone(), ..one }];
+            let judged = StandardizedRule.judge(1, &levels, &MapConfig { relative, ..CONFIG });
+            let judged = judged.unwrap();
+            (judged.scores[0], judged.maps)
+        };
+        let (score, map) = judge(0.0, 0.0);
+        let (same_score, same_map) = judge(0.0, 1.0);
+        assert_eq!((score, &map), (same_score, &same_map));
+        let (lifted, lifted_map) = judge(3.0, 1.0);
+        assert!(lifted > score + 2.0, "{lifted} {score}");
+        let off = map.iter().zip(&lifted_map).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(off < 1e-4 * score, "{off}");
+        // Half of it is between the two.
+        let (half, half_map) = judge(3.0, 0.5);
+        assert_eq!(half, lifted);
+        let (_, whole) = judge(3.0, 0.0);
+        assert!(half_map[27] > lifted_map[27] + 1.0 && half_map[27] < whole[27] - 1.0);
+        assert_eq!(whole.iter().copied().fold(0.0, f32::max), lifted);
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(crate) struct Batch<'a> {
 
 /// One image scored as one class.
 pub(crate) struct Scored {
+    /// Its score before it is ranked.
+    pub(crate) value: f32,
     /// The map before it is scaled, (size, size).
     pub(crate) map: Vec<f32>,
     /// How unlike the class the image is as a whole, in deviations.
@@ -74,8 +76,10 @@ impl<'a> Batch<'a> {
             .map(|i| {
                 let own: Vec<LevelScores> = levels.iter().map(|l| l.image(i)).collect();
                 let constants = &calibration.classes[classes[i] as usize].constants;
+                let (value, map) = constants.judge(calibration.evidence, &own, &calibration.map)?;
                 Ok(Scored {
-                    map: constants.map(calibration.evidence, &own, &calibration.map)?,
+                    value,
+                    map,
                     foreignness: constants.foreignness(atypicality(&own, 0), margin(i)),
                 })
             })

@@ -1,6 +1,6 @@
 //! A model with its backbone and calibration, ready for images.
 
-use super::batch::{Batch, positions};
+use super::batch::{Batch, Scored, positions};
 use super::pictures::{backdrop, overlay, picture};
 use super::prediction::{Prediction, regions};
 use crate::calibration::Calibration;
@@ -12,7 +12,7 @@ use crate::model_file::{ModelFile, ModelHeader};
 use candle_core::{Device, Tensor};
 use hgad_backbones::{Backbone, extract_pyramid};
 use hgad_datasets::Transform;
-use hgad_scores::{Threshold, score_and_map};
+use hgad_scores::Threshold;
 use image::RgbImage;
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
@@ -210,7 +210,7 @@ impl Predictor {
                 let class = taken[i] as usize;
                 let foreign = given[i].is_none() && scored.foreignness > self.none.value;
                 let probabilities = posterior(row(i), positions);
-                self.prediction(&images[i], class, foreign, scored.map, probabilities)
+                self.prediction(&images[i], class, foreign, scored, probabilities)
             })
             .collect()
     }
@@ -241,15 +241,14 @@ impl Predictor {
         image: &Prepared,
         class: usize,
         foreign: bool,
-        raw: Vec<f32>,
+        scored: Scored,
         class_probabilities: Vec<f64>,
     ) -> Result<Prediction, ExperimentError> {
         let threshold = self.thresholds[class];
         let calibrated = &self.calibration.classes[class];
         let name = self.classes()[class].clone();
-        let (value, raw) = score_and_map(raw, &self.calibration.map);
-        let value = f64::from(value);
-        let map = scaled(raw, threshold.value);
+        let value = f64::from(scored.value);
+        let map = scaled(scored.map, threshold.value);
         let map_size = self.calibration.map.size;
         let square = self.transform.region(image.width, image.height)?;
         let anomalous = foreign || value > threshold.value;

@@ -6,7 +6,7 @@ use crate::evaluate::ClassMaps;
 use crate::features::Features;
 use crate::predict::scaled;
 use hgad_report::{Histogram, ImageScores, Threshold};
-use hgad_scores::{LevelScores, score_and_map};
+use hgad_scores::LevelScores;
 use rayon::prelude::*;
 
 /// The calibrated threshold in maps that are scaled by [`scaled`], the same in every class.
@@ -34,9 +34,9 @@ pub fn deployed_maps<'a>(
         .into_par_iter()
         .map(|i| {
             let levels: Vec<LevelScores> = of.levels.iter().map(|l| l.image(i)).collect();
-            let map = class(i).constants.map(calibration.evidence, &levels, &calibration.map)?;
+            let (score, map) =
+                class(i).constants.judge(calibration.evidence, &levels, &calibration.map)?;
             let threshold = class(i).threshold(rate).value;
-            let (score, map) = score_and_map(map, &calibration.map);
             let score = scaled(vec![score], threshold);
             Ok((scaled(map, threshold), score))
         })
