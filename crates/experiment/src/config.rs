@@ -448,8 +448,8 @@ pub struct ScoreConfig {
     /// Share of a map's values, the largest, whose mean is the score of the image; 0 for the largest
     /// value alone, as the paper has it.
     pub top: f64,
-    /// How much one image of the pyramid counts beside the next larger one in the score of the image, under the
-    /// `standardized` rule; 1 for all alike, as they always do in its map.
+    /// How much the maps of one image of the pyramid count beside those of the next larger one, under the
+    /// `standardized` rule; 1 for all alike.
     pub coarser: f64,
     /// How much of what makes all of an image less likely at once, its light say, is left out of its map under the
     /// `standardized` rule, from 0 to 1; the score of the image keeps all of it.

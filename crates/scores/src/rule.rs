@@ -55,8 +55,8 @@ pub struct MapConfig {
     /// Image sizes that the levels are of, as many levels each, the largest first.
     #[serde(default = "one_size")]
     pub sizes: usize,
-    /// Weight of the levels of one size over those of the next larger in the score of an image, for the
-    /// standardized rule; 1 where all count alike.
+    /// Weight of the levels of one size over those of the next larger, for the standardized rule; 1 where all
+    /// count alike.
     #[serde(default = "alike")]
     pub coarser: f64,
     /// How much of what lifts all positions of an image at once is left out of its map, from 0 to 1, by the
