@@ -71,10 +71,9 @@ pub(crate) fn remember(
 ) -> Result<(), ExperimentError> {
     model.track(false);
     for (index, level) in model.levels.iter().enumerate().filter(|(_, l)| l.prior.remembers()) {
-        let sample = sample(config, features, level, index, FOR_PRIOR * model.classes.len())?;
-        let z = latents(level, sample.vectors, &sample.positions, model)?;
+        let (z, labels) = latents_for_prior(config, model, features, (index, level))?;
         let mut draws = seeded(config.seed, &format!("prior.memory.{index}"));
-        level.prior.remember(&z, &sample.labels, &mut draws)?;
+        level.prior.remember(&z, &labels, &mut draws)?;
     }
     Ok(())
 }
@@ -93,14 +92,25 @@ fn start_prior(
         "coreset" => Start::Coreset,
         _ => return Ok(()),
     };
-    let sample = sample(config, features, level, index, FOR_PRIOR * model.classes.len())?;
-    let z = latents(level, sample.vectors, &sample.positions, model)?;
+    let (z, labels) = latents_for_prior(config, model, features, (index, level))?;
     let mut draws = seeded(config.seed, &format!("{key}.{index}"));
-    if !level.prior.start(&z, &sample.labels, how, &mut draws)? {
+    if !level.prior.start(&z, &labels, how, &mut draws)? {
         let reason = format!("nothing of the prior `{}` starts from data", config.prior.kind);
         return Err(ExperimentError::Setting { key, value: value.into(), reason });
     }
     Ok(())
+}
+
+/// Latents (N, D), row-major, of a sample of one level, and the class of each.
+fn latents_for_prior(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+    (index, level): (usize, &LevelModel),
+) -> Result<(Vec<f32>, Vec<u32>), ExperimentError> {
+    let sample = sample(config, features, level, index, FOR_PRIOR * model.classes.len())?;
+    let z = latents(level, sample.vectors, &sample.positions, model)?;
+    Ok((z, sample.labels))
 }
 
 /// About `count` vectors, as many of each image, at places drawn from the seed.

@@ -3,6 +3,7 @@
 use crate::isa::{Isa, dispatch};
 use crate::mixture::{Centers, gaussian_logits};
 use crate::product::TILE;
+use crate::row;
 use crate::storage::{contiguous, is_fused};
 use candle_core::{CpuStorage, CustomOp2, D, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
@@ -61,17 +62,8 @@ dispatch!(
 );
 #[inline(always)]
 fn largest_body<I: Isa>(x: &[f32], out: &mut [f32]) {
-    /// Numbers that are compared side by side.
-    const LANES: usize = 32;
     let k = x.len() / out.len().max(1);
-    for (x, out) in x.chunks_exact(k.max(1)).zip(out) {
-        let mut most = [f32::NEG_INFINITY; LANES];
-        let (whole, rest) = x.as_chunks::<LANES>();
-        for x in whole {
-            most.iter_mut().zip(x).for_each(|(m, x)| *m = if *x > *m { *x } else { *m });
-        }
-        *out = most.iter().chain(rest).fold(f32::NEG_INFINITY, |m, x| if *x > m { *x } else { m });
-    }
+    x.chunks_exact(k.max(1)).zip(out).for_each(|(x, out)| *out = row::max(x));
 }
 
 #[cfg(test)]

@@ -95,7 +95,7 @@ fn range(summary: &Summary, metric: usize) -> Range<f64> {
 }
 
 /// Round values inside `range`, three to seven of them.
-fn ticks(range: &Range<f64>) -> Vec<f64> {
+pub(crate) fn ticks(range: &Range<f64>) -> Vec<f64> {
     let span = range.end - range.start;
     let step = [0.005, 0.01, 0.02, 0.05, 0.1].into_iter().find(|s| span / s <= 6.0).unwrap_or(0.2);
     let first = (range.start / step).ceil() as i64;

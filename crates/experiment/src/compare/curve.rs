@@ -1,6 +1,7 @@
 //! AUROC against seconds of training, all runs in one figure (SVG).
 
 use super::load;
+use crate::ablation::figure::ticks;
 use crate::error::ExperimentError;
 use crate::metrics_log;
 use plotters::prelude::*;
@@ -172,15 +173,6 @@ fn span(values: impl Iterator<Item = f64>, least: f64) -> Range<f64> {
     }
     let margin = (0.05 * (high - low)).max(least);
     low - margin..high + margin
-}
-
-/// Round values inside `range`, three to seven of them.
-fn ticks(range: &Range<f64>) -> Vec<f64> {
-    let span = range.end - range.start;
-    let steps = [0.005, 0.01, 0.02, 0.05, 0.1];
-    let step = steps.into_iter().find(|s| span / s <= 6.0).unwrap_or(0.2);
-    let first = (range.start / step).ceil() as i64;
-    (first..).map(|i| i as f64 * step).take_while(|t| *t <= range.end + 1e-9).collect()
 }
 
 /// 1, 3, 10, 30 and so on inside `range`, which is of logarithms.
