@@ -12,6 +12,7 @@ mod arguments;
 mod commands;
 mod failure;
 mod terminal;
+mod threads;
 
 use arguments::{Arguments, Command};
 use clap::Parser;
@@ -26,8 +27,7 @@ pub fn main() -> ExitCode {
     };
     let terminal = terminal::Terminal::new(arguments.quiet, arguments.log_format);
     if let Some(threads) = arguments.threads {
-        // Fails only where a pool is already running, and none is yet.
-        let _ = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global();
+        threads::limit(threads);
     }
     let outcome = match arguments.command {
         Command::Experiment(a) => commands::experiment::run(a, &terminal),

@@ -9,7 +9,7 @@ use std::process::Command;
 fn doctor(place: &Place, args: &[&str]) -> Command {
     let mut c = place.command(&["doctor"]);
     c.args(args).env("HF_HOME", place.path().join("hf"));
-    for name in ["HGAD_ISA", "HGAD_LOG", "HGAD_TOKEN", "RAYON_NUM_THREADS"] {
+    for name in ["HGAD_ISA", "HGAD_LOG", "HGAD_TOKEN", "RAYON_NUM_THREADS", "CANDLE_NUM_THREADS"] {
         c.env_remove(name);
     }
     c
@@ -38,6 +38,8 @@ fn a_machine_that_is_well() {
     assert_eq!(all["problems"], serde_json::json!([]));
     assert_eq!(all["program"]["version"]["value"], env!("CARGO_PKG_VERSION"));
     assert_eq!(all["processor"]["threads"]["value"], 2);
+    // Candle's pool is held to the same number.
+    assert_eq!(all["environment"]["CANDLE_NUM_THREADS"]["value"], "2");
     assert!(all["processor"]["cores"]["value"].as_u64().unwrap() >= 1);
     let isa = all["processor"]["kernels on"]["value"].as_str().unwrap();
     assert!(["avx512", "avx2", "neon", "baseline"].contains(&isa), "{isa}");

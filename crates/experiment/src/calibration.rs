@@ -117,19 +117,20 @@ impl NormalImages {
     }
 }
 
-/// Of at most `count` images of `class` of `part`.
+/// Of at most `count` images of `class` of `part`, with the entropy where it is wanted.
 fn of_images(
     model: &Model,
     features: &Features,
     part: Part,
     class: usize,
+    entropy: bool,
     chunk: usize,
     count: usize,
 ) -> Result<NormalImages, ExperimentError> {
     let samples = features.some_of_class(part, class, count);
     let labels = vec![class as u32; samples.len()];
     let of_level = |(l, level): (usize, &LevelModel)| {
-        level.scores(&labels, chunk, model.device(), features.reader(part, &samples, l))
+        level.scores(&labels, entropy, chunk, model.device(), features.reader(part, &samples, l))
     };
     Ok(NormalImages {
         images: samples.len(),
@@ -152,6 +153,7 @@ pub fn calibrate(
 ) -> Result<Calibration, ExperimentError> {
     model.track(false);
     let evidence = evidence(config, model)?;
+    let entropy = evidence.has_entropy();
     let map = map_config(config);
     let chunk = config.train.chunk.max(4096);
     let total = model.classes.len() as u64;
@@ -159,10 +161,10 @@ pub fn calibrate(
     let mut classes = Vec::with_capacity(model.classes.len());
     let mut foreign = Vec::new();
     for (class, name) in model.classes.iter().enumerate() {
-        let held = of_images(model, features, Part::HeldOut, class, chunk, usize::MAX)?;
+        let held = of_images(model, features, Part::HeldOut, class, entropy, chunk, usize::MAX)?;
         // Without others they are the reference too, and there all count.
         let count = if held.images > 0 { NORMAL_IMAGES } else { usize::MAX };
-        let known = of_images(model, features, Part::Train, class, chunk, count)?;
+        let known = of_images(model, features, Part::Train, class, entropy, chunk, count)?;
         let fitted =
             ClassCalibration::fit(evidence, known.images, &known.levels, known.margins(), &map)?;
         let held_out = held.images > 0;

@@ -302,6 +302,9 @@ pub struct PriorConfig {
     /// Whether centres, deviations and weights are placed anew on the latents of the trained flow, after the
     /// last step: `no`, or at `clusters` or a `coreset`, as at the start. The flow is what training was for then.
     pub settle: String,
+    /// Latents of each class, on the average of classes, that a level's centres, covariances and memory are taken
+    /// from; as many of each training image. Many centres want many.
+    pub sample: usize,
     /// Latents of each class that a level keeps beside the density, a coreset of those of the trained flow; 0 for
     /// none. The score rule `standardized` adds the distance to the nearest: rare normal latents, for which a
     /// mixture has no centre, are near one that is kept. Which class an image is of is for the density to say.
@@ -321,6 +324,7 @@ impl Default for PriorConfig {
             weights: "learned".into(),
             start: "paper".into(),
             settle: "no".into(),
+            sample: 16_000,
             memory: 0,
             options: Table::new(),
         }

@@ -152,12 +152,12 @@ struct Given {
 
 impl Given {
     /// Adds an image that was scored as `class`; `foreign` ones are anomalous whatever their score.
-    fn add(&mut self, run: &Run, class: u32, foreign: bool, of: Scored) {
+    fn add(&mut self, run: &Run, class: u32, foreign: bool, of: &Scored) {
         let threshold = &run.thresholds[class as usize];
         let value = f64::from(of.value);
         self.scores.push(run.calibration.classes[class as usize].constants.scores.score(value));
         self.alarms.push(foreign || value > threshold.value);
-        self.maps.extend(scaled(of.map, threshold.value));
+        self.maps.extend(scaled(of.map.clone(), threshold.value));
     }
 
     fn outcome(&self, labels: &[bool], masks: &[bool]) -> Outcome {
@@ -182,22 +182,23 @@ impl Run<'_> {
                 Ok(())
             })?;
             let own = vec![class as u32; samples.len()];
-            for scored in batch.score(self.calibration, &own, &[])? {
-                given.add(self, class as u32, false, scored);
+            let evidence = if self.has_classes { batch.class_evidence()? } else { Vec::new() };
+            let as_own = batch.score(self.calibration, &own, &evidence)?;
+            if self.has_classes {
+                let taken: Vec<u32> = evidence.chunks_exact(count).map(best_class).collect();
+                right += taken.iter().filter(|t| **t as usize == class).count();
+                // Most images are taken for what they are, and scored already.
+                let others = match taken == own {
+                    true => None,
+                    false => Some(batch.score(self.calibration, &taken, &evidence)?),
+                };
+                for (scored, class) in others.as_ref().unwrap_or(&as_own).iter().zip(taken) {
+                    let foreign = scored.foreignness > self.none.value;
+                    none.push(foreign);
+                    inferred.add(self, class, foreign, scored);
+                }
             }
-            if !self.has_classes {
-                continue;
-            }
-            let evidence = batch.class_evidence()?;
-            let taken: Vec<u32> = evidence.chunks_exact(count).map(best_class).collect();
-            right += taken.iter().filter(|t| **t as usize == class).count();
-            for (scored, class) in
-                batch.score(self.calibration, &taken, &evidence)?.into_iter().zip(taken)
-            {
-                let foreign = scored.foreignness > self.none.value;
-                none.push(foreign);
-                inferred.add(self, class, foreign, scored);
-            }
+            as_own.iter().for_each(|scored| given.add(self, class as u32, false, scored));
         }
         let labels: Vec<bool> =
             samples.iter().map(|s| self.features.test[*s].is_anomalous()).collect();

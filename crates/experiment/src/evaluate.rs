@@ -141,6 +141,7 @@ pub fn class_maps(
             .map(|(l, level)| {
                 level.scores(
                     &taken_for,
+                    rule.needs_classes(),
                     chunk,
                     model.device(),
                     features.reader(Part::Test, &samples, l),
@@ -183,7 +184,7 @@ fn normal_of_classes(
         let labels = vec![class as u32; samples.len()];
         let of_level = |(l, level): (usize, &LevelModel)| {
             let read = features.reader(Part::Train, &samples, l);
-            level.scores(&labels, chunk, model.device(), read)
+            level.scores(&labels, false, chunk, model.device(), read)
         };
         let levels =
             model.levels.iter().enumerate().map(of_level).collect::<Result<Vec<_>, _>>()?;

@@ -332,7 +332,7 @@ impl LevelModel {
         Ok(self.flow.forward(features, code.as_ref())?.0)
     }
 
-    /// Score terms of whole maps of images of classes `labels`. `read` appends the map of image `i`,
+    /// Score terms of whole maps of images of classes `labels`, with the `entropy` where it is wanted. `read` appends the map of image `i`,
     /// positions row-major, channels last; about `chunk` vectors go through the flow at once.
     ///
     /// # Errors
@@ -340,6 +340,7 @@ impl LevelModel {
     pub fn scores(
         &self,
         labels: &[u32],
+        entropy: bool,
         chunk: usize,
         device: &Device,
         read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
@@ -348,13 +349,13 @@ impl LevelModel {
             height: self.shape.height,
             width: self.shape.width,
             likelihood: Vec::with_capacity(labels.len() * self.shape.positions()),
-            neg_entropy: self.prior.log_class_weights()?.map(|_| Vec::new()),
+            neg_entropy: (entropy && self.prior.log_class_weights()?.is_some()).then(Vec::new),
             nearness: self.prior.remembers().then(Vec::new),
             normal: Vec::new(),
         };
         self.map_latents(labels.len(), chunk, device, read, |first, z, log_det| {
             let labels = &labels[first..first + z.dim(0)?];
-            let terms = self.terms(labels, &(z.clone(), log_det.clone()))?;
+            let terms = self.terms(labels, entropy, &(z.clone(), log_det.clone()))?;
             out.likelihood.extend(terms.likelihood);
             if let (Some(all), Some(t)) = (&mut out.neg_entropy, terms.neg_entropy) {
                 all.extend(t);
@@ -394,9 +395,10 @@ impl LevelModel {
     pub(crate) fn terms(
         &self,
         labels: &[u32],
+        entropy: bool,
         (z, log_det): &(Tensor, Tensor),
     ) -> Result<LevelScores, ExperimentError> {
-        let terms = score_terms(self.prior.as_ref(), z, log_det, labels)?;
+        let terms = score_terms(self.prior.as_ref(), z, log_det, labels, entropy)?;
         Ok(LevelScores {
             height: self.shape.height,
             width: self.shape.width,

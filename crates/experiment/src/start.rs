@@ -10,8 +10,6 @@ use hgad_priors::Start;
 
 /// Vectors of a level that its scale is taken from.
 const FOR_SCALE: usize = 100_000;
-/// Vectors of a level and a class that its prior starts from.
-const FOR_PRIOR: usize = 16_000;
 /// Vectors that go through the flow at once.
 const CHUNK: usize = 4096;
 
@@ -108,7 +106,7 @@ fn latents_for_prior(
     features: &Features,
     (index, level): (usize, &LevelModel),
 ) -> Result<(Vec<f32>, Vec<u32>), ExperimentError> {
-    let sample = sample(config, features, level, index, FOR_PRIOR * model.classes.len())?;
+    let sample = sample(config, features, level, index, config.prior.sample * model.classes.len())?;
     let z = latents(level, sample.vectors, &sample.positions, model)?;
     Ok((z, sample.labels))
 }

@@ -130,6 +130,12 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         "only the score rule `standardized` looks at what is remembered; set score.rule = \"standardized\", or 0 here",
     )?;
     require(
+        "prior.sample",
+        c.prior.sample > 0,
+        c.prior.sample,
+        "expected at least 1; some thousands are usual",
+    )?;
+    require(
         "train.epochs",
         c.train.epochs > 0 || from_data,
         c.train.epochs,

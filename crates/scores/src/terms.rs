@@ -9,14 +9,16 @@ use hgad_priors::Prior;
 pub struct ScoreTerms {
     /// `(D G + ln p(z given y) + ln det J) / D`, (B, P): log-likelihood per dimension, in nats.
     pub likelihood: Tensor,
-    /// `sum_k softmax_k(l) log_softmax_k(l)`, (B, P): negative entropy, 0 where the class is sure.
+    /// `sum_k softmax_k(l) log_softmax_k(l)`, (B, P): negative entropy, 0 where the class is sure; `None` where
+    /// it was not asked for, or under a prior without classes.
     pub neg_entropy: Option<Tensor>,
     /// `-½ min_i |z - m_i|² / D`, (B, P): how near the nearest remembered latent of the class is; `None` under
     /// a prior that remembers none.
     pub nearness: Option<Tensor>,
 }
 
-/// Score terms of latents `z` (B, P, D) with `log_det` (B, P) of images of classes `labels` (B).
+/// Score terms of latents `z` (B, P, D) with `log_det` (B, P) of images of classes `labels` (B); the entropy
+/// asks all classes, and only where `entropy` is wanted.
 ///
 /// # Errors
 /// Shapes that do not fit the prior.
@@ -25,14 +27,13 @@ pub fn score_terms(
     z: &Tensor,
     log_det: &Tensor,
     labels: &[u32],
+    entropy: bool,
 ) -> Result<ScoreTerms, ScoreError> {
     let log = (prior.log_density_of_class(z, labels)? + log_det)?;
     let constant = -0.5 * std::f64::consts::TAU.ln();
     let likelihood = log.affine(1.0 / prior.dim() as f64, constant)?;
-    let neg_entropy = match prior.class_logits(z)? {
-        Some(logits) => Some(softmax_entropy(&logits)?.neg()?),
-        None => None,
-    };
+    let logits = if entropy { prior.class_logits(z)? } else { None };
+    let neg_entropy = logits.map(|l| softmax_entropy(&l)?.neg()).transpose()?;
     let per_dimension = 1.0 / prior.dim() as f64;
     let nearness = prior.nearness_of_class(z, labels)?.map(|n| n * per_dimension).transpose()?;
     Ok(ScoreTerms { likelihood, neg_entropy, nearness })

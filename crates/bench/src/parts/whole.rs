@@ -49,7 +49,7 @@ fn test_image(setup: &Setup) -> Result<f64, BenchError> {
             .iter()
             .zip(&maps)
             .map(|(level, features)| {
-                level.scores(&[0], config.train.chunk, &Device::Cpu, |_, x| {
+                level.scores(&[0], true, config.train.chunk, &Device::Cpu, |_, x| {
                     x.extend(features.flatten_all()?.to_vec1::<f32>()?);
                     Ok(())
                 })

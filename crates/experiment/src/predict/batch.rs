@@ -64,7 +64,9 @@ impl<'a> Batch<'a> {
             .levels
             .iter()
             .zip(&self.latents)
-            .map(|(level, latents)| level.terms(classes, latents))
+            .map(|(level, latents)| {
+                level.terms(classes, calibration.evidence.has_entropy(), latents)
+            })
             .collect::<Result<_, _>>()?;
         let count = self.model.classes.len();
         let margin = |i: usize| {

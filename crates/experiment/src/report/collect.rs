@@ -17,9 +17,15 @@ const VERTICES: usize = 160;
 /// Pictures in all; where classes are many each has fewer, but two.
 const PICTURES: usize = 120;
 
-/// A level's name by its rows and columns.
-pub fn level_name(height: usize, width: usize) -> String {
-    format!("{height} × {width}")
+/// The name of the `l`-th of levels of these rows and columns: by them, and numbered where several are of the
+/// same size, as stride 8 of a small image and stride 16 of a large one are.
+pub fn level_name(sizes: &[(usize, usize)], l: usize) -> String {
+    let (height, width) = sizes[l];
+    let alike = |levels: &[(usize, usize)]| levels.iter().filter(|s| **s == sizes[l]).count();
+    match alike(sizes) {
+        1 => format!("{height} × {width}"),
+        _ => format!("{height} × {width} ({})", alike(&sizes[..=l])),
+    }
 }
 
 /// Histograms, curves and pictures, class by class.
@@ -117,4 +123,16 @@ fn pair(c: Curves) -> CurvePair {
     let pr = c.precision_recall.iter().map(|p| [p.recall, p.precision]);
     let points = |p: [f64; 2]| p.map(|v| short(v as f32));
     CurvePair { roc: roc.map(points).collect(), precision_recall: pr.map(points).collect() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_of_one_size_are_told_apart() {
+        let sizes = [(64, 64), (32, 32), (32, 32), (16, 16)];
+        let names: Vec<String> = (0..4).map(|l| level_name(&sizes, l)).collect();
+        assert_eq!(names, ["64 × 64", "32 × 32 (1)", "32 × 32 (2)", "16 × 16"]);
+    }
 }

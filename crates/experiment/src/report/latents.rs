@@ -58,7 +58,8 @@ fn of_level(
     if all.is_empty() {
         all = drawn.iter().flat_map(|d| d.anomalous.iter().copied()).collect();
     }
-    let level_name = collect::level_name(level.shape.height, level.shape.width);
+    let sizes: Vec<_> = model.levels.iter().map(|l| (l.shape.height, l.shape.width)).collect();
+    let level_name = collect::level_name(&sizes, l);
     let Some(plane) = Plane::fit(&all, dim) else {
         return Ok(LatentLevel { level: level_name, ..Default::default() });
     };

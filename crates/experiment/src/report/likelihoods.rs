@@ -28,9 +28,10 @@ pub struct Likelihoods(Vec<(String, Vec<Fine>)>);
 impl Likelihoods {
     /// The vectors of one class.
     pub fn add(&mut self, of: &ClassMaps, truth: &Truth, class: &str) {
+        let sizes: Vec<_> = of.levels.iter().map(|l| (l.height, l.width)).collect();
         for (l, level) in of.levels.iter().enumerate() {
             if self.0.len() <= l {
-                self.0.push((super::collect::level_name(level.height, level.width), Vec::new()));
+                self.0.push((super::collect::level_name(&sizes, l), Vec::new()));
             }
             self.0[l].1.push(fine(of, level, truth, class));
         }

@@ -15,7 +15,7 @@ enum Shown {
 }
 
 /// Name, what it does, what of it is shown.
-const VARIABLES: [(&str, &str, Shown); 17] = [
+const VARIABLES: [(&str, &str, Shown); 18] = [
     ("HGAD_DATA", "data root where an experiment names none", Shown::Whole),
     ("HGAD_CACHE", "folder of cached features", Shown::Whole),
     ("HGAD_ISA", "lowers the instruction set: avx2, baseline", Shown::Whole),
@@ -30,6 +30,7 @@ const VARIABLES: [(&str, &str, Shown); 17] = [
     ("XDG_CACHE_HOME", "the user's cache folder; else HOME/.cache", Shown::Whole),
     ("HOME", "", Shown::Whole),
     ("RAYON_NUM_THREADS", "threads where --threads is not given", Shown::Whole),
+    ("CANDLE_NUM_THREADS", "candle's threads, if others than --threads", Shown::Whole),
     ("CUDA_VISIBLE_DEVICES", "CUDA devices that there are", Shown::Whole),
     ("NO_COLOR", "no colours", Shown::Whole),
     ("TMPDIR", "folder of temporary files", Shown::Whole),
@@ -74,7 +75,7 @@ fn problem(name: &str, value: &str) -> Option<(String, String)> {
             let error = value.parse::<EnvFilter>().err()?;
             Some((error.to_string(), "write it like debug, or hgad_serve=debug,warn".into()))
         }
-        "RAYON_NUM_THREADS" if value.parse::<usize>().is_err() => {
+        "RAYON_NUM_THREADS" | "CANDLE_NUM_THREADS" if value.parse::<usize>().is_err() => {
             Some(("it is no number, and has no effect".into(), "set it to one, or unset it".into()))
         }
         _ => None,
