@@ -456,7 +456,8 @@ pub struct ScoreConfig {
     /// `standardized` rule; 1 for all alike.
     pub coarser: f64,
     /// How much of what makes all of an image less likely at once, its light say, is left out of its map under the
-    /// `standardized` rule, from 0 to 1; the score of the image keeps all of it.
+    /// `standardized` rule, from 0 to 1, as the lowest tenth of its positions tells it; the score of the image
+    /// keeps all of it.
     pub relative: f64,
 }
 

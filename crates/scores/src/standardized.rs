@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 /// Positions from the edge that are told apart; all further in are alike.
 const RINGS: usize = 3;
 
+/// Which quantile over an image's positions tells what lifts all of it: a low one, so that an anomaly may cover
+/// most of the image and not lift it.
+const GROUND: f32 = 0.1;
+
 /// What is usual at one level in normal images of a class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normal {
@@ -25,9 +29,10 @@ pub struct Normal {
     pub peak: f32,
     /// Their standard deviation, above 0.
     pub spread: f32,
-    /// Median over images of the median over positions, in deviations; 0 in models of earlier versions.
+    /// Median over images of the lower [`GROUND`] quantile over positions, in deviations; 0 in models of
+    /// earlier versions.
     #[serde(default)]
-    pub middle: f32,
+    pub ground: f32,
 }
 
 /// Which of a map's places a position is: by its distances to the nearest horizontal and vertical edge,
@@ -88,10 +93,10 @@ impl Normal {
             nearness: level.nearness.map(moments).unwrap_or_default(),
             peak: 0.0,
             spread: 1.0,
-            middle: 0.0,
+            ground: 0.0,
         };
-        let middles = (0..images).map(|i| middle(&normal.distances(level.image(i)))).collect();
-        normal.middle = median(middles);
+        let grounds = (0..images).map(|i| ground(&normal.distances(level.image(i)))).collect();
+        normal.ground = quantile(grounds, 0.5);
         let mut peaks: Vec<f32> = (0..images)
             .into_par_iter()
             .map(|i| {
@@ -132,14 +137,14 @@ fn filtered(distances: &[f32], level: Terms, config: &MapConfig) -> Vec<f32> {
     gaussian_filter(&up, config.size, config.size, config.sigma)
 }
 
-/// The median of some distances.
-fn middle(distances: &[f32]) -> f32 {
-    median(distances.to_vec())
+/// The level from which the distances of an image's positions rise.
+fn ground(distances: &[f32]) -> f32 {
+    quantile(distances.to_vec(), GROUND)
 }
 
-/// The lower of two middle values; 0 of none.
-fn median(mut values: Vec<f32>) -> f32 {
-    let at = values.len().saturating_sub(1) / 2;
+/// The value that a share of the others lies below, the lower of two; 0 of none.
+fn quantile(mut values: Vec<f32>, share: f32) -> f32 {
+    let at = (values.len().saturating_sub(1) as f32 * share) as usize;
     match values.is_empty() {
         true => 0.0,
         false => *values.select_nth_unstable_by(at, f32::total_cmp).1,
@@ -194,7 +199,7 @@ fn deviations(level: TermLevel, moments: &[(f32, f32)]) -> Vec<f32> {
 ///
 /// An image whose texture or light is a little off is less likely everywhere. That says something of the image
 /// and nothing of where in it: with [`MapConfig::relative`] `r` above 0 its pixels are judged by
-/// `e - r (m - middle) / spread` with the median `m` over its positions, the image by `e`.
+/// `e - r (g - ground) / spread` with the lower [`GROUND`] quantile `g` over its positions, the image by `e`.
 pub struct StandardizedRule;
 
 impl ScoreRule for StandardizedRule {
@@ -250,7 +255,7 @@ fn of_image(terms: &[Terms], normal: &[&Normal], config: &MapConfig, map: &mut [
             .iter()
             .map(|d| (d - normal.peak) / normal.spread + weight)
             .collect();
-        let off = config.relative as f32 * (middle(&distances) - normal.middle) / normal.spread;
+        let off = config.relative as f32 * (ground(&distances) - normal.ground) / normal.spread;
         map.iter_mut().zip(&scaled).for_each(|(m, e)| *m = log_add_exp(*m, e - off));
         whole.iter_mut().zip(&scaled).for_each(|(m, e)| *m = log_add_exp(*m, *e));
     }
@@ -405,6 +410,18 @@ mod tests {
         let (_, whole) = judge(3.0, 0.0);
         assert!(half_map[27] > lifted_map[27] + 1.0 && half_map[27] < whole[27] - 1.0);
         assert_eq!(whole.iter().copied().fold(0.0, f32::max), lifted);
+    }
+
+    #[test]
+    fn an_anomaly_over_most_of_an_image_does_not_hide_itself() {
+        let fitted = Normal::fit(4, &[level(4, -2.0, 1.0, 0.0)], &CONFIG).unwrap();
+        let mut one = level(1, -2.0, 1.0, 0.0);
+        one.likelihood[..SIDE * SIDE * 3 / 4].iter_mut().for_each(|v| *v -= 9.0);
+        let levels = [LevelScores { normal: fitted, ..one }];
+        let maps = [0.0, 1.0].map(|relative| {
+            StandardizedRule.maps(1, &levels, &MapConfig { relative, ..CONFIG }).unwrap()
+        });
+        assert_eq!(maps[0], maps[1]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub use kind::PastedKind;
 use spot::Spot;
 
 /// Part of every content hash: raise it whenever any pixel changes.
-const GENERATOR: u32 = 1;
+const GENERATOR: u32 = 2;
 /// What happens to be invisible is pasted again, elsewhere and otherwise, so often.
 const ATTEMPTS: u32 = 30;
 /// Share of what was pasted that is visibly another.

@@ -7,7 +7,7 @@ use crate::synthetic::geometry::{Point, Rotation, length, minus, smooth};
 use crate::synthetic::noise::fractal;
 
 /// Radii of anomalies, as shares of the image's shorter side.
-const RADIUS: [f32; 2] = [0.012, 0.2];
+const RADIUS: [f32; 2] = [0.012, 0.4];
 /// Places that are looked at for one anomaly: the one with most to see is taken.
 const PLACES: usize = 3;
 
