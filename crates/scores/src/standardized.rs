@@ -29,7 +29,7 @@ pub struct Normal {
     pub peak: f32,
     /// Their standard deviation, above 0.
     pub spread: f32,
-    /// Median over images of the lower [`GROUND`] quantile over positions, in deviations; 0 in models of
+    /// Median over images of the lowest tenth's upper end over positions, in deviations; 0 in models of
     /// earlier versions.
     #[serde(default)]
     pub ground: f32,
@@ -199,7 +199,7 @@ fn deviations(level: TermLevel, moments: &[(f32, f32)]) -> Vec<f32> {
 ///
 /// An image whose texture or light is a little off is less likely everywhere. That says something of the image
 /// and nothing of where in it: with [`MapConfig::relative`] `r` above 0 its pixels are judged by
-/// `e - r (g - ground) / spread` with the lower [`GROUND`] quantile `g` over its positions, the image by `e`.
+/// `e - r (g - ground) / spread` with the upper end `g` of the lowest tenth of its positions, the image by `e`.
 pub struct StandardizedRule;
 
 impl ScoreRule for StandardizedRule {
