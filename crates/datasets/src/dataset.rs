@@ -75,6 +75,17 @@ pub trait Dataset: Send + Sync {
         decode::read_image(file(self.name(), sample)?.0)
     }
 
+    /// Width and height of the image of a sample in pixels, of a file from its header alone.
+    ///
+    /// # Errors
+    /// As [`Dataset::image`].
+    fn dimensions(&self, sample: &Sample) -> Result<(u32, u32), DatasetError> {
+        match &sample.source {
+            Source::File { image, .. } => decode::dimensions(image),
+            Source::Generated(_) => Ok(self.image(sample)?.dimensions()),
+        }
+    }
+
     /// The mask of an anomalous sample, as large as its image, non-zero where it is anomalous;
     /// `None` for a normal sample.
     ///

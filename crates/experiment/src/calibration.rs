@@ -165,8 +165,9 @@ pub fn calibrate(
         // Without others they are the reference too, and there all count.
         let count = if held.images > 0 { NORMAL_IMAGES } else { usize::MAX };
         let known = of_images(model, features, Part::Train, class, entropy, chunk, count)?;
+        let own = MapConfig { native: features.native[class], ..map.clone() };
         let fitted =
-            ClassCalibration::fit(evidence, known.images, &known.levels, known.margins(), &map)?;
+            ClassCalibration::fit(evidence, known.images, &known.levels, known.margins(), &own)?;
         let held_out = held.images > 0;
         let (judged, constants) = match held_out {
             true => {

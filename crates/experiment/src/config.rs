@@ -453,7 +453,8 @@ pub struct ScoreConfig {
     /// value alone, as the paper has it.
     pub top: f64,
     /// How much the maps of one image of the pyramid count beside those of the next larger one, under the
-    /// `standardized` rule; 1 for all alike.
+    /// `standardized` rule; 1 for all alike. Of a class whose photographs are smaller than `data.img_size` the size
+    /// nearest to theirs counts most, and each step from it, up or down, as much less.
     pub coarser: f64,
     /// How much of what makes all of an image less likely at once, its light say, is left out of its map under the
     /// `standardized` rule, from 0 to 1, as the lowest tenth of its positions tells it; the score of the image

@@ -82,6 +82,7 @@ pub(crate) fn map_config(config: &Config) -> MapConfig {
         sizes: config.backbone.pyramid,
         coarser: config.score.coarser,
         relative: config.score.relative,
+        native: 0,
     }
 }
 
@@ -188,6 +189,7 @@ fn normal_of_classes(
         };
         let levels =
             model.levels.iter().enumerate().map(of_level).collect::<Result<Vec<_>, _>>()?;
+        let map = MapConfig { native: features.native[class], ..map.clone() };
         Ok(Normal::fit(samples.len(), &levels, &map)?)
     };
     (0..model.classes.len()).map(of_class).collect()

@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::data::Data;
 use crate::error::ExperimentError;
 use crate::model::LevelShape;
+use crate::native_size::native_sizes;
 use crate::options::options;
 use crate::progress::{Event, Observer};
 use candle_core::{Device, Tensor};
@@ -25,6 +26,8 @@ pub struct Features {
     pub held_out: Vec<Sample>,
     /// The samples to test on.
     pub test: Vec<Sample>,
+    /// By class, the size of the pyramid that its images have by nature, as an index from the largest.
+    pub native: Vec<usize>,
     train_content: Vec<[u8; 32]>,
     held_out_content: Vec<[u8; 32]>,
     test_content: Vec<[u8; 32]>,
@@ -217,12 +220,13 @@ pub fn prepare(
         let pairs = part.iter().zip(contents).filter(|(s, _)| !left_out.contains(&s.id));
         pairs.filter_map(|(s, c)| Some((s.clone(), *c.as_ref().ok()?))).unzip()
     };
-    let (train, train_content) = keep(&data.train, &contents[..data.train.len()]);
+    let (train, train_content): (Vec<Sample>, _) = keep(&data.train, &contents[..data.train.len()]);
     let (held_out_from, test_from) = (data.train.len(), data.train.len() + data.held_out.len());
     let (held_out, held_out_content) = keep(&data.held_out, &contents[held_out_from..test_from]);
     let (test, test_content) = keep(&data.test, &contents[test_from..]);
     Ok(Features {
         cache,
+        native: native_sizes(config, dataset, &train)?,
         train,
         held_out,
         test,

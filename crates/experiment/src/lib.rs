@@ -30,6 +30,7 @@ pub mod memory;
 pub mod metrics_log;
 mod model;
 pub mod model_file;
+mod native_size;
 mod optimizer;
 mod options;
 pub mod predict;

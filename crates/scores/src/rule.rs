@@ -63,6 +63,10 @@ pub struct MapConfig {
     /// standardized rule.
     #[serde(default)]
     pub relative: f64,
+    /// Which of the sizes, from the largest, images of a class have by nature, for [`Normal::fit`]: what is
+    /// magnified beyond it counts less, too.
+    #[serde(default)]
+    pub native: usize,
 }
 
 fn one_size() -> usize {
@@ -74,17 +78,18 @@ fn alike() -> f64 {
 }
 
 impl MapConfig {
-    /// Weight of the `level`-th of `levels`, from 0.
-    pub fn weight(&self, level: usize, levels: usize) -> f64 {
+    /// Weight of the `level`-th of `levels`, from 0, for images that have the `native`-th size by nature: one
+    /// at it, and less for each step from it.
+    pub fn weight(&self, level: usize, levels: usize, native: usize) -> f64 {
         let size = level * self.sizes / levels.max(1);
-        self.coarser.powi(size as i32)
+        self.coarser.powi(size.abs_diff(native) as i32)
     }
 }
 
 impl Default for MapConfig {
     /// The paper's: 256 pixels, sigma 4, the largest value.
     fn default() -> Self {
-        Self { size: 256, sigma: 4.0, top: 0.0, sizes: 1, coarser: 1.0, relative: 0.0 }
+        Self { size: 256, sigma: 4.0, top: 0.0, sizes: 1, coarser: 1.0, relative: 0.0, native: 0 }
     }
 }
 

@@ -33,6 +33,9 @@ pub struct Normal {
     /// earlier versions.
     #[serde(default)]
     pub ground: f32,
+    /// [`MapConfig::native`] of the class; 0 in models of earlier versions.
+    #[serde(default)]
+    pub native: usize,
 }
 
 /// Which of a map's places a position is: by its distances to the nearest horizontal and vertical edge,
@@ -94,6 +97,7 @@ impl Normal {
             peak: 0.0,
             spread: 1.0,
             ground: 0.0,
+            native: config.native,
         };
         let grounds = (0..images).map(|i| ground(&normal.distances(level.image(i)))).collect();
         normal.ground = quantile(grounds, 0.5);
@@ -249,7 +253,7 @@ impl ScoreRule for StandardizedRule {
 fn of_image(terms: &[Terms], normal: &[&Normal], config: &MapConfig, map: &mut [f32]) -> f32 {
     let mut whole = if config.relative > 0.0 { map.to_vec() } else { Vec::new() };
     for (i, (term, normal)) in terms.iter().zip(normal).enumerate() {
-        let weight = config.weight(i, terms.len()).ln() as f32;
+        let weight = config.weight(i, terms.len(), normal.native).ln() as f32;
         let distances = normal.distances(*term);
         let scaled: Vec<f32> = filtered(&distances, *term, config)
             .iter()
@@ -272,8 +276,15 @@ mod tests {
     use super::*;
 
     const SIDE: usize = 8;
-    const CONFIG: MapConfig =
-        MapConfig { size: SIDE, sigma: 0.0, top: 0.0, sizes: 1, coarser: 1.0, relative: 0.0 };
+    const CONFIG: MapConfig = MapConfig {
+        size: SIDE,
+        sigma: 0.0,
+        top: 0.0,
+        sizes: 1,
+        coarser: 1.0,
+        relative: 0.0,
+        native: 0,
+    };
 
     /// Images whose inner values alternate around `mean`, and whose edges lie `lower` below.
     fn level(images: usize, mean: f32, deviation: f32, lower: f32) -> LevelScores {
@@ -335,7 +346,8 @@ mod tests {
     #[test]
     fn a_coarser_size_counts_as_much_as_it_is_told_to() {
         let config = MapConfig { sizes: 2, coarser: 0.25, ..CONFIG };
-        assert_eq!([0, 1, 2, 3].map(|l| config.weight(l, 4)), [1.0, 1.0, 0.25, 0.25]);
+        assert_eq!([0, 1, 2, 3].map(|l| config.weight(l, 4, 0)), [1.0, 1.0, 0.25, 0.25]);
+        assert_eq!([0, 1, 2, 3].map(|l| config.weight(l, 4, 1)), [0.25, 0.25, 1.0, 1.0]);
         let normal = [level(4, -2.0, 1.0, 0.0), level(4, -2.0, 1.0, 0.0)];
         let fitted = Normal::fit(4, &normal, &config).unwrap();
         let (mut a, mut b) = (level(1, -2.0, 1.0, 0.0), level(1, -2.0, 1.0, 0.0));
@@ -349,15 +361,23 @@ mod tests {
         let (fine, coarse) = (deviations(&a, &fitted[0]), deviations(&b, &fitted[1]));
         let with = |(l, n): (LevelScores, &Normal)| LevelScores { normal: vec![n.clone()], ..l };
         let levels: Vec<LevelScores> = [a, b].into_iter().zip(&fitted).map(with).collect();
-        let map = StandardizedRule.maps(1, &levels, &config).unwrap();
-        for (i, m) in map.iter().enumerate() {
-            let expected = (1.0 + fine[i].exp() + 0.25 * coarse[i].exp()).ln();
-            assert!(
-                (f64::from(*m) - expected).abs() < 1e-4 * expected.max(1.0),
-                "{i}: {m} {expected}"
-            );
-        }
+        let weighed = |levels: &[LevelScores], weights: [f64; 2]| {
+            let map = StandardizedRule.maps(1, levels, &config).unwrap();
+            for (i, m) in map.iter().enumerate() {
+                let sum = weights[0] * fine[i].exp() + weights[1] * coarse[i].exp();
+                let (m, expected) = (f64::from(*m), sum.ln_1p());
+                assert!((m - expected).abs() < 1e-4 * expected.max(1.0), "{i}: {m} {expected}");
+            }
+            map
+        };
+        let map = weighed(&levels, [1.0, 0.25]);
         assert!(map[10] > map[44]);
+        // Of a class with small photographs the smaller size counts most.
+        let small = MapConfig { native: 1, ..config.clone() };
+        let fitted = Normal::fit(4, &normal, &small).unwrap();
+        let levels: Vec<LevelScores> = levels.into_iter().zip(&fitted).map(with).collect();
+        let map = weighed(&levels, [0.25, 1.0]);
+        assert!(map[10] < map[44]);
     }
 
     #[test]
