@@ -88,7 +88,8 @@ proptest! {
         let got: f64 = values(&log_det).iter().sum();
         let expected = numeric_log_det(&*c.flow, &x, c.code.as_ref());
         prop_assert!((expected - got).abs() < 1e-6, "{}: {expected} {got}", OWN[kind]);
-        prop_assert!(got.abs() > 1e-4);
+        // Not 0 for all; by chance it may be small.
+        prop_assert!(got.abs() > 1e-9);
     }
 }
 
