@@ -9,7 +9,7 @@ pub(crate) fn limit(threads: usize) {
     if threads > 0 && std::env::var_os(CANDLE).is_none() {
         // Candle's threads wait for each other in busy loops: more of them than asked for would cost a third
         // of the time where others compute beside.
-        // SAFETY: the program has one thread yet.
+        // SAFETY: called once, first thing in the program, which has one thread yet.
         unsafe { std::env::set_var(CANDLE, threads.to_string()) };
     }
     // Fails only where a pool is already running, and none is yet.

@@ -106,7 +106,8 @@ fn latents_for_prior(
     features: &Features,
     (index, level): (usize, &LevelModel),
 ) -> Result<(Vec<f32>, Vec<u32>), ExperimentError> {
-    let sample = sample(config, features, level, index, config.prior.sample * model.classes.len())?;
+    let count = config.prior.sample.saturating_mul(model.classes.len());
+    let sample = sample(config, features, level, index, count)?;
     let z = latents(level, sample.vectors, &sample.positions, model)?;
     Ok((z, sample.labels))
 }
