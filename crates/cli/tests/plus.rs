@@ -115,9 +115,8 @@ fn a_killed_run_ends_the_same_and_its_model_predicts_what_was_evaluated() {
     assert!(rows.iter().any(|r| r["verdict"] == "normal"), "no normal image among {}", rows.len());
 }
 
-#[test]
-fn a_memory_needs_no_training() {
-    let place = Place::new();
+/// A memory, which needs no training, and what its run printed.
+fn memory(place: &Place) -> String {
     let memory = [
         "flow.kind=identity",
         "prior.kind=memory",
@@ -129,13 +128,47 @@ fn a_memory_needs_no_training() {
         "train.epochs=0",
         "score.rule=standardized",
     ];
-    let settings = settings(&memory);
-    let printed = succeed(place.experiment("demo", &settings, &[]));
+    succeed(place.experiment("demo", &settings(&memory), &[]))
+}
+
+#[test]
+fn a_memory_needs_no_training() {
+    let place = Place::new();
+    let printed = memory(&place);
     assert!(!printed.contains("pass 1/"), "{printed}");
     let run = place.run_of("demo");
     assert!(auroc(&run) > 0.8, "{}", results(&run)["mean"]);
 
     succeed(place.command(&["evaluate", run.to_str().unwrap()]));
+}
+
+#[test]
+fn a_model_calibrated_by_an_earlier_form_of_the_rule_predicts_after_it_is_calibrated_anew() {
+    let place = Place::new();
+    memory(&place);
+    let run = place.run_of("demo");
+    let file = run.join("model.safetensors");
+    let bytes = std::fs::read(&file).unwrap();
+    // A digit after each of these, in the JSON of the file's description.
+    let key = br#"\"revision\":"#;
+    let digits: Vec<usize> = (key.len()..bytes.len().min(1 << 20))
+        .filter(|i| bytes[..*i].ends_with(key) && bytes[*i].is_ascii_digit())
+        .collect();
+    assert!(!digits.is_empty());
+    let mut old = bytes.clone();
+    digits.iter().for_each(|i| old[*i] = b'0');
+    std::fs::write(&file, old).unwrap();
+
+    let run = run.to_str().unwrap();
+    succeed(place.command(&["datasets", "synthesize", "photos"]));
+    let predict = || place.command(&["predict", run, "photos/gear/test/good"]);
+    let (_, message) = fail(predict());
+    assert!(message.contains("earlier") && message.contains("--recalibrate"), "{message}");
+    succeed(place.command(&["evaluate", run]));
+    fail(predict());
+    succeed(place.command(&["evaluate", run, "--recalibrate"]));
+    succeed(predict());
+    assert!(std::fs::read(&file).unwrap() == bytes, "calibrated anew it is as it was");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::model::{LevelModel, Model};
 use crate::predict::{combine_evidence, positions};
 use crate::progress::{Event, Observer};
 use hgad_scores::{
-    ClassCalibration, Evidence, LevelScores, MapConfig, Reference, Threshold, atypicality,
+    ClassCalibration, Evidence, LevelScores, MapConfig, Normal, Reference, Threshold, atypicality,
     class_margin, smallest_rate,
 };
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,14 @@ pub struct Calibration {
     pub classes: Vec<CalibratedClass>,
     /// Foreignness of the calibration images of all classes together, each under its own.
     pub foreign: Reference,
+}
+
+impl Calibration {
+    /// Whether its scores are of the rules as they are now; those of an earlier version's are not.
+    pub fn is_current(&self) -> bool {
+        let mut normal = self.classes.iter().flat_map(|c| &c.constants.normal);
+        normal.all(|n| n.revision == Normal::REVISION)
+    }
 }
 
 /// One class.

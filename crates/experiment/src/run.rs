@@ -521,7 +521,7 @@ fn trained(
     let truth = Truth::load(&features, data.dataset.as_ref(), config.data.mask_size)?;
     Ok(Trained {
         model,
-        calibration: header.calibration.clone(),
+        calibration: header.calibration.clone().filter(Calibration::is_current),
         passes: header.passes,
         header,
         weights,

@@ -36,6 +36,9 @@ pub struct Normal {
     /// [`MapConfig::native`] of the class; 0 in models of earlier versions.
     #[serde(default)]
     pub native: usize,
+    /// [`Normal::REVISION`] of the rule that scores made with it are of; 0 in models of earlier versions.
+    #[serde(default)]
+    pub revision: u32,
 }
 
 /// Which of a map's places a position is: by its distances to the nearest horizontal and vertical edge,
@@ -74,6 +77,9 @@ impl<'a> Terms<'a> {
 }
 
 impl Normal {
+    /// Counts the forms that the rule has had: scores of another do not compare with those of this one.
+    pub const REVISION: u32 = 1;
+
     /// Of the `images` normal images of one class at each of `levels`.
     ///
     /// # Errors
@@ -98,6 +104,7 @@ impl Normal {
             spread: 1.0,
             ground: 0.0,
             native: config.native,
+            revision: Self::REVISION,
         };
         let grounds = (0..images).map(|i| ground(&normal.distances(level.image(i)))).collect();
         normal.ground = quantile(grounds, 0.5);
@@ -127,10 +134,12 @@ impl Normal {
         distance
     }
 
-    /// Whether it has the moments of every term of `level`.
+    /// Whether it is of this rule and has the moments of every term of `level`.
     fn fits(&self, level: &LevelScores) -> bool {
         let nearness = if level.nearness.is_some() { PLACES } else { 0 };
-        self.moments.len() == PLACES && self.nearness.len() == nearness
+        self.revision == Self::REVISION
+            && self.moments.len() == PLACES
+            && self.nearness.len() == nearness
     }
 }
 
@@ -195,8 +204,8 @@ fn deviations(level: TermLevel, moments: &[(f32, f32)]) -> Vec<f32> {
 /// At each position `d = (mean - L) / deviation` a level, by the place on the map, and where the prior remembers
 /// latents the same of their nearness added; upsampled and filtered;
 /// then in deviations of the largest values that normal images have, `e = (d - peak) / spread`, and over
-/// levels `ln(1 + sum_l w_l exp e_l)`, a soft maximum that stays positive, with the weights of
-/// [`MapConfig::weight`].
+/// levels `sum_l w_l ln(1 + exp e_l)`, the excess of each above them added up, with the weights of
+/// [`MapConfig::weight`]: a coarse level that is far off does not blur what a fine one tells.
 ///
 /// Its constants come from normal images alone, so that a map does not depend on the images beside it,
 /// and a level counts by how far it is from what normal images ever show there.
@@ -253,22 +262,22 @@ impl ScoreRule for StandardizedRule {
 fn of_image(terms: &[Terms], normal: &[&Normal], config: &MapConfig, map: &mut [f32]) -> f32 {
     let mut whole = if config.relative > 0.0 { map.to_vec() } else { Vec::new() };
     for (i, (term, normal)) in terms.iter().zip(normal).enumerate() {
-        let weight = config.weight(i, terms.len(), normal.native).ln() as f32;
+        let weight = config.weight(i, terms.len(), normal.native) as f32;
         let distances = normal.distances(*term);
         let scaled: Vec<f32> = filtered(&distances, *term, config)
             .iter()
-            .map(|d| (d - normal.peak) / normal.spread + weight)
+            .map(|d| (d - normal.peak) / normal.spread)
             .collect();
         let off = config.relative as f32 * (ground(&distances) - normal.ground) / normal.spread;
-        map.iter_mut().zip(&scaled).for_each(|(m, e)| *m = log_add_exp(*m, e - off));
-        whole.iter_mut().zip(&scaled).for_each(|(m, e)| *m = log_add_exp(*m, *e));
+        map.iter_mut().zip(&scaled).for_each(|(m, e)| *m += weight * softplus(e - off));
+        whole.iter_mut().zip(&scaled).for_each(|(m, e)| *m += weight * softplus(*e));
     }
     image_score(if whole.is_empty() { map } else { &whole }, config.top)
 }
 
-/// `ln(exp a + exp b)` without overflow.
-fn log_add_exp(a: f32, b: f32) -> f32 {
-    a.max(b) + (-(a - b).abs()).exp().ln_1p()
+/// `ln(1 + exp x)` without overflow.
+fn softplus(x: f32) -> f32 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
 #[cfg(test)]
@@ -364,8 +373,8 @@ mod tests {
         let weighed = |levels: &[LevelScores], weights: [f64; 2]| {
             let map = StandardizedRule.maps(1, levels, &config).unwrap();
             for (i, m) in map.iter().enumerate() {
-                let sum = weights[0] * fine[i].exp() + weights[1] * coarse[i].exp();
-                let (m, expected) = (f64::from(*m), sum.ln_1p());
+                let (m, excess) = (f64::from(*m), |e: f64| e.exp().ln_1p());
+                let expected = weights[0] * excess(fine[i]) + weights[1] * excess(coarse[i]);
                 assert!((m - expected).abs() < 1e-4 * expected.max(1.0), "{i}: {m} {expected}");
             }
             map

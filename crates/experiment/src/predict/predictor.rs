@@ -74,8 +74,9 @@ impl Predictor {
             file.header.config.device = options.device.clone();
         }
         let wrong = |reason: &str| ExperimentError::File { path, reason: reason.into() };
-        let calibration = file.header.calibration.clone().ok_or_else(|| {
-            wrong("it has no calibration: it was written by an earlier version; `hgad evaluate RUN --recalibrate` adds one")
+        let calibration = file.header.calibration.clone().filter(Calibration::is_current);
+        let calibration = calibration.ok_or_else(|| {
+            wrong("it has no calibration of this version: it was written by an earlier one; `hgad evaluate RUN --recalibrate` adds one")
         })?;
         let rate = options.false_alarm_rate.unwrap_or(calibration.rates.false_alarm_rate);
         if !(rate > 0.0 && rate < 1.0) {
