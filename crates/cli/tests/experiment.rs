@@ -22,6 +22,7 @@ fn a_run_leaves_what_the_documentation_says() {
         "model.safetensors",
         "scores.csv",
         "maps/overview.png",
+        "maps/best-and-worst.png",
     ] {
         assert!(run.join(file).is_file(), "{file}");
     }

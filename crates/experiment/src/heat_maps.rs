@@ -7,7 +7,9 @@ use crate::error::ExperimentError;
 use crate::evaluate::{ClassMaps, Truth};
 use crate::features::Features;
 use hgad_datasets::Transform;
+use hgad_metrics::auroc;
 use image::{ImageEncoder, RgbImage};
+use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 
 const GAP: u32 = 4;
@@ -15,7 +17,8 @@ const PAPER: image::Rgb<u8> = image::Rgb([255, 255, 255]);
 
 /// Draws `CLASS/DEFECT_NAME.png` (image, image with the mask's outline, heat map) for
 /// `maps.per_class` test images of each class, spread over the kinds of defect, and
-/// `overview.png` with one anomalous image of each class.
+/// `overview.png` with one anomalous image of each class; in `best-and-worst.png`, a row a class, the
+/// anomalous image whose map tells its mask's pixels best from its others, and the one whose map does so worst.
 pub struct HeatMaps<'a> {
     per_class: usize,
     folder: PathBuf,
@@ -24,6 +27,7 @@ pub struct HeatMaps<'a> {
     truth: &'a Truth,
     crop: Transform,
     overview: Vec<RgbImage>,
+    extremes: Vec<RgbImage>,
 }
 
 impl<'a> HeatMaps<'a> {
@@ -36,7 +40,16 @@ impl<'a> HeatMaps<'a> {
         truth: &'a Truth,
     ) -> Self {
         let crop = Transform { img_size: truth.size, ..features.transform };
-        Self { per_class, folder, features, data, truth, crop, overview: Vec::new() }
+        Self {
+            per_class,
+            folder,
+            features,
+            data,
+            truth,
+            crop,
+            overview: Vec::new(),
+            extremes: Vec::new(),
+        }
     }
 
     /// Draws those of one class.
@@ -50,11 +63,10 @@ impl<'a> HeatMaps<'a> {
         let scale = range(of);
         let mut shown = false;
         for i in choose(of, self.features, self.per_class) {
+            let strip = self.strip(of, i, scale)?;
             let index = of.samples[i];
             let sample = &self.features.test[index];
-            let image = self.crop.crop(&self.data.dataset.image(sample)?)?;
-            let mask = self.truth.masks[index].as_deref();
-            let strip = strip(&image, mask, of.map(i), scale);
+            let mask = &self.truth.masks[index];
             let name = file_name(&sample.id, sample.defect.as_deref());
             save(&self.folder.join(class.replace('/', "_")).join(name), &strip)?;
             if mask.is_some() && !shown {
@@ -62,18 +74,38 @@ impl<'a> HeatMaps<'a> {
                 self.overview.push(strip);
             }
         }
+        for i in best_and_worst(of, self.truth).into_iter().flatten() {
+            let strip = self.strip(of, i, scale)?;
+            self.extremes.push(strip);
+        }
         Ok(())
     }
 
-    /// Draws the overview.
+    /// The picture of the `i`-th sample.
+    fn strip(
+        &self,
+        of: &ClassMaps,
+        i: usize,
+        scale: (f32, f32),
+    ) -> Result<RgbImage, ExperimentError> {
+        let index = of.samples[i];
+        let image = self.crop.crop(&self.data.dataset.image(&self.features.test[index])?)?;
+        Ok(strip(&image, self.truth.masks[index].as_deref(), of.map(i), scale))
+    }
+
+    /// Draws what shows all classes at once.
     ///
     /// # Errors
     /// I/O.
     pub fn finish(self) -> Result<(), ExperimentError> {
-        if self.overview.is_empty() {
-            return Ok(());
+        for (name, strips) in
+            [("overview.png", &self.overview), ("best-and-worst.png", &self.extremes)]
+        {
+            if !strips.is_empty() {
+                save(&self.folder.join(name), &grid(strips))?;
+            }
         }
-        save(&self.folder.join("overview.png"), &grid(&self.overview))
+        Ok(())
     }
 }
 
@@ -106,6 +138,18 @@ fn choose(of: &ClassMaps, features: &Features, count: usize) -> Vec<usize> {
         round += 1;
     }
     chosen
+}
+
+/// The anomalous samples of the highest and of the lowest pixel AUROC within their own image; none where no
+/// mask tells pixels of an image apart.
+fn best_and_worst(of: &ClassMaps, truth: &Truth) -> Option<[usize; 2]> {
+    let within = |i: usize| {
+        let mask = truth.masks[of.samples[i]].as_deref()?;
+        Some((auroc(of.map(i), mask).ok()?, i))
+    };
+    let all: Vec<_> = (0..of.samples.len()).into_par_iter().filter_map(within).collect();
+    let by_auroc = |a: &&(f64, usize), b: &&(f64, usize)| a.0.total_cmp(&b.0);
+    Some([all.iter().max_by(by_auroc)?.1, all.iter().min_by(by_auroc)?.1])
 }
 
 /// Image, image with the outline of the mask, heat map, side by side.
