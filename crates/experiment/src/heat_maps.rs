@@ -213,3 +213,28 @@ fn save(path: &Path, picture: &RgbImage) -> Result<(), ExperimentError> {
             .map_err(std::io::Error::other)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_best_and_the_worst_are_by_their_own_pixels() {
+        let mask = |at: usize| Some((0..4).map(|i| i == at).collect::<Vec<bool>>());
+        // Found; lowest of all though the image is high; between; normal.
+        let maps = [[0.1, 0.2, 0.1, 0.1], [9.0, 8.0, 9.0, 9.0], [5.0, 6.0, 7.0, 1.0], [0.0; 4]];
+        let truth = Truth { size: 2, masks: vec![mask(1), mask(1), mask(1), None] };
+        let of = |samples: &'static [usize]| ClassMaps {
+            class: 0,
+            samples,
+            size: 2,
+            scores: vec![0.0; samples.len()],
+            maps: samples.iter().flat_map(|s| maps[*s]).collect(),
+            taken_for: vec![0; samples.len()],
+            levels: Vec::new(),
+        };
+        assert_eq!(best_and_worst(&of(&[0, 1, 2, 3]), &truth), Some([0, 1]));
+        assert_eq!(best_and_worst(&of(&[3, 2, 0]), &truth), Some([2, 1]));
+        assert_eq!(best_and_worst(&of(&[3]), &truth), None);
+    }
+}
