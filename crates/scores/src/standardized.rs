@@ -387,6 +387,12 @@ mod tests {
         let levels: Vec<LevelScores> = levels.into_iter().zip(&fitted).map(with).collect();
         let map = weighed(&levels, [0.25, 1.0]);
         assert!(map[10] < map[44]);
+        // The image's score has the same weights where its map is made apart.
+        let judge = |relative: f64| {
+            let config = MapConfig { relative, top: 1.0, ..config.clone() };
+            StandardizedRule.judge(1, &levels, &config).unwrap().scores
+        };
+        assert_eq!(judge(0.5), judge(0.0));
     }
 
     #[test]
