@@ -86,7 +86,7 @@ fn a_table_over_seeds_that_goes_on_where_it_was() {
 
 #[test]
 fn a_killed_ablation_ends_as_if_it_had_not_been() {
-    let settings = ["train.epochs=6", "train.checkpoint_seconds=0"];
+    let settings = ["train.epochs=12", "train.checkpoint_seconds=0"];
     let more = [DEMO, &["--seeds", "0", "--results", "r.json"]].concat();
     let whole = Place::new();
     succeed(ablation(&whole, "priors", &settings, &more));

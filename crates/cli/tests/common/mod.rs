@@ -56,12 +56,13 @@ impl Place {
 
     /// The newest run of that name.
     pub fn run_of(&self, name: &str) -> PathBuf {
-        let mut runs: Vec<PathBuf> = std::fs::read_dir(self.path().join("runs").join(name))
-            .unwrap()
-            .map(|e| e.unwrap().path())
-            .collect();
-        runs.sort();
-        runs.pop().unwrap()
+        self.newest(name).unwrap_or_else(|| panic!("no run of {name}"))
+    }
+
+    /// The newest run of that name, once there is one: a name's folder comes before its first run.
+    pub fn newest(&self, name: &str) -> Option<PathBuf> {
+        let runs = std::fs::read_dir(self.path().join("runs").join(name)).ok()?;
+        runs.map(|e| e.unwrap().path()).max()
     }
 }
 
@@ -104,8 +105,7 @@ impl Going {
         let mut child = experiment.stdout(silent()).stderr(silent()).spawn().unwrap();
         let started = std::time::Instant::now();
         loop {
-            if place.path().join("runs").join(name).is_dir() {
-                let run = place.run_of(name);
+            if let Some(run) = place.newest(name) {
                 let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap_or_default();
                 let saved = run.join("checkpoint/last.safetensors").is_file();
                 if saved && lines.lines().count() >= passes {
