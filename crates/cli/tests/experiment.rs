@@ -68,6 +68,7 @@ fn a_killed_run_ends_as_if_it_had_not_been() {
     let place = Place::new();
     let mut settings = SMALL.to_vec();
     settings.extend(["train.epochs=24", "train.checkpoint_seconds=0", "maps.per_class=0"]);
+    settings.push("train.average=0.9");
     succeed(place.experiment("demo", &settings, &["--threads", "2"]));
     let whole = place.run_of("demo");
     let bytes = std::fs::read(whole.join("model.safetensors")).unwrap();

@@ -1,5 +1,6 @@
 //! `checkpoint/last.safetensors`: all that is needed to go on as if nothing had happened.
 
+use crate::averaging::Average;
 use crate::error::ExperimentError;
 use crate::model::Model;
 use crate::optimizer::Adam;
@@ -22,7 +23,7 @@ pub struct Progress {
     pub seconds: Seconds,
 }
 
-/// Writes model, optimizers (one a level) and progress to `path`, in one file.
+/// Writes model, optimizers (one a level), averages of the parameters (one a level, or none) and progress to `path`, in one file.
 ///
 /// # Errors
 /// I/O.
@@ -30,6 +31,7 @@ pub fn save(
     path: &Path,
     model: &Model,
     optimizers: &[Adam],
+    averages: &[Average],
     progress: &Progress,
 ) -> Result<(), ExperimentError> {
     let mut entries = tensor_file::entries(model.state())?;
@@ -42,6 +44,12 @@ pub fn save(
             steps.insert(key, count);
         }
     }
+    for (level, average) in averages.iter().enumerate() {
+        let key = |name: &str| format!("average.{level}.{name}");
+        let named = average.state().map(|(name, mean)| (key(name), mean.clone()));
+        entries.extend(tensor_file::entries(named.collect())?);
+        steps.insert(key("steps"), average.steps());
+    }
     let json = |v: serde_json::Result<String>| v.unwrap_or_default();
     let metadata = [
         ("format".to_string(), "hgad-checkpoint-1".to_string()),
@@ -51,7 +59,7 @@ pub fn save(
     tensor_file::write(path, &entries, metadata.into())
 }
 
-/// Puts model and optimizers into the state of `path`, and gives the progress.
+/// Puts model, optimizers and averages into the state of `path`, and gives the progress.
 ///
 /// # Errors
 /// A file that is no checkpoint of this model.
@@ -59,6 +67,7 @@ pub fn load(
     path: &Path,
     model: &Model,
     optimizers: &mut [Adam],
+    averages: &mut [Average],
 ) -> Result<Progress, ExperimentError> {
     let (tensors, metadata) = tensor_file::read(path)?;
     let wrong = |what: &str| ExperimentError::File {
@@ -83,6 +92,13 @@ pub fn load(
             Some((*steps.get(&key)?, moment("mean")?, moment("square")?))
         })
         .map_err(|name| wrong(&format!("it has no optimizer state of `{name}`")))?;
+    }
+    for (level, average) in averages.iter_mut().enumerate() {
+        let key = |name: &str| format!("average.{level}.{name}");
+        let counted = steps.get(&key("steps")).ok_or_else(|| wrong("it has no averages"))?;
+        average
+            .restore(*counted, |name| tensors.get(&key(name)).cloned())
+            .map_err(|name| wrong(&format!("it has no average of `{name}`")))?;
     }
     Ok(progress)
 }

@@ -413,6 +413,9 @@ pub struct TrainConfig {
     /// Matrix products on a CUDA device: `f32`, or `tf32`, faster and rounded to 10 bits of mantissa
     /// before they are multiplied. Other devices always use `f32`.
     pub matmul: String,
+    /// What each step keeps of an exponential moving average of the parameters, 0.999 say, which is then what is
+    /// evaluated and saved in place of the last step's; 0 for none.
+    pub average: f64,
     /// Seconds between checkpoints, which are written at the end of a pass.
     pub checkpoint_seconds: f64,
 }
@@ -432,6 +435,7 @@ impl Default for TrainConfig {
             decay: 1e-4,
             chunk: 2048,
             matmul: "f32".into(),
+            average: 0.0,
             checkpoint_seconds: 60.0,
         }
     }
@@ -460,6 +464,9 @@ pub struct ScoreConfig {
     /// `standardized` rule, from 0 to 1, as the lowest tenth of its positions tells it; the score of the image
     /// keeps all of it.
     pub relative: f64,
+    /// How many times as much what was never seen, by the nearness of remembered latents (`prior.memory`), counts as
+    /// what is unlikely, in the score of an image under the `standardized` rule; its pixels count both alike.
+    pub nearness: f64,
 }
 
 impl Default for ScoreConfig {
@@ -471,6 +478,7 @@ impl Default for ScoreConfig {
             top: 0.0,
             coarser: 1.0,
             relative: 0.0,
+            nearness: 1.0,
         }
     }
 }

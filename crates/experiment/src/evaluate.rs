@@ -82,6 +82,7 @@ pub(crate) fn map_config(config: &Config) -> MapConfig {
         sizes: config.backbone.pyramid,
         coarser: config.score.coarser,
         relative: config.score.relative,
+        nearness: config.score.nearness,
         native: 0,
     }
 }

@@ -9,6 +9,7 @@
 
 pub mod ablation;
 pub mod atomic;
+pub mod averaging;
 pub mod cache;
 pub mod calibration;
 pub mod checkpoint;

@@ -115,7 +115,8 @@ pub fn run(
         run.path().display()
     )));
     let mut progress = if run.checkpoint().is_file() {
-        let p = checkpoint::load(&run.checkpoint(), &trainer.model, &mut trainer.optimizers)?;
+        let t = &mut trainer;
+        let p = checkpoint::load(&run.checkpoint(), &t.model, &mut t.optimizers, &mut t.averages)?;
         let (done, all) = (p.passes, trainer.passes());
         observer.event(Event::Note(&format!("going on after pass {done} of {all}")));
         p
@@ -265,13 +266,17 @@ fn train(
         progress.seconds.training += record.seconds;
         progress.passes += 1;
         let is_last = progress.passes == passes;
+        let every = config.eval.every;
+        let judged = is_last || (every > 0 && progress.passes.is_multiple_of(every));
+        if judged {
+            trainer.exchange_averages()?;
+        }
         if is_last {
             let settling = Instant::now();
             settle(config, &trainer.model, features)?;
             progress.seconds.training += settling.elapsed().as_secs_f64();
         }
-        let every = config.eval.every;
-        if is_last || (every > 0 && progress.passes.is_multiple_of(every)) {
+        if judged {
             let remembering = Instant::now();
             remember(config, &trainer.model, features)?;
             progress.seconds.training += remembering.elapsed().as_secs_f64();
@@ -287,13 +292,18 @@ fn train(
             }
             progress.last = Some(now);
         }
+        // The last stay: they are the model.
+        if judged && !is_last {
+            trainer.exchange_averages()?;
+        }
         metrics_log::append(&run.metrics(), &record)?;
         if let Some(events) = &mut events {
             events.add(&record)?;
         }
         observer.event(Event::Pass(&record));
         if is_last || saved.elapsed().as_secs_f64() >= config.train.checkpoint_seconds {
-            checkpoint::save(&run.checkpoint(), &trainer.model, &trainer.optimizers, progress)?;
+            let t = &trainer;
+            checkpoint::save(&run.checkpoint(), &t.model, &t.optimizers, &t.averages, progress)?;
             saved = Instant::now();
         }
     }

@@ -1,11 +1,12 @@
 //! Training: passes over the data, level after level.
 
+use crate::averaging::Average;
 use crate::config::{self, Config, TermWeight};
 use crate::error::ExperimentError;
 use crate::features::{Features, Part};
 use crate::memory;
 use crate::metrics_log::PassRecord;
-use crate::model::{LevelShape, Model};
+use crate::model::{LevelModel, LevelShape, Model};
 use crate::optimizer::{Adam, AdamSettings};
 use crate::progress::{Event, Observer, PassPlace, StepRecord};
 use crate::schedule::learning_rate;
@@ -47,6 +48,8 @@ pub struct Trainer<'a> {
     pub model: Model,
     /// One optimizer a level.
     pub optimizers: Vec<Adam>,
+    /// One average of the parameters a level; none where `train.average` is 0.
+    pub averages: Vec<Average>,
 }
 
 impl<'a> Trainer<'a> {
@@ -76,6 +79,15 @@ impl<'a> Trainer<'a> {
                 Adam::new(l.flow_parameters.trainable_vars(), l.prior_parameters.trainable_vars())
             })
             .collect();
+        let average = |l: &LevelModel| {
+            let of_flow = l.flow_parameters.trainable_vars();
+            let all = of_flow.into_iter().chain(l.prior_parameters.trainable_vars());
+            Average::new(config.train.average, all.collect())
+        };
+        let averages = match config.train.average > 0.0 {
+            true => model.levels.iter().map(average).collect::<Result<_, _>>()?,
+            false => Vec::new(),
+        };
         let flow_trainers = model
             .levels
             .iter()
@@ -87,7 +99,17 @@ impl<'a> Trainer<'a> {
             decay: config.train.decay,
         };
         let labels = features.train.iter().map(|s| s.class as u32).collect();
-        Ok(Self { config, features, labels, losses, flow_trainers, settings, model, optimizers })
+        Ok(Self {
+            config,
+            features,
+            labels,
+            losses,
+            flow_trainers,
+            settings,
+            model,
+            optimizers,
+            averages,
+        })
     }
 
     /// Passes over the data in the whole run.
@@ -98,6 +120,14 @@ impl<'a> Trainer<'a> {
     /// Steps in a pass; a last partial batch is dropped.
     pub fn steps(&self) -> usize {
         self.features.train.len() / self.config.train.batch
+    }
+
+    /// Puts averaged parameters in the place of those in training, if there are any, and the other way round.
+    ///
+    /// # Errors
+    /// From candle.
+    pub fn exchange_averages(&mut self) -> Result<(), ExperimentError> {
+        Ok(self.averages.iter_mut().try_for_each(Average::exchange)?)
     }
 
     /// Pass number `pass` (from 0 over the whole run). The order of the images is drawn from the
@@ -173,6 +203,9 @@ impl<'a> Trainer<'a> {
                         level: index,
                         half_rate: train.rate / 2.0,
                     });
+                }
+                if let Some(average) = self.averages.get_mut(index) {
+                    average.add()?;
                 }
                 add(&mut sums, &losses);
             }

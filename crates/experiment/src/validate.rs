@@ -173,6 +173,17 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         relative,
         "only the score rule `standardized` knows what is usual; set score.rule = \"standardized\", or 0 here",
     )?;
+    let nearness = c.score.nearness;
+    let good = nearness >= 0.0 && nearness.is_finite();
+    require("score.nearness", good, nearness, "expected a number from 0 up")?;
+    require(
+        "score.nearness",
+        nearness == 1.0 || c.score.rule == "standardized",
+        nearness,
+        "only the score rule `standardized` weighs it; set score.rule = \"standardized\", or 1 here",
+    )?;
+    let average = (0.0..1.0).contains(&c.train.average);
+    require("train.average", average, c.train.average, "expected a share from 0 up, below 1")?;
     let share = c.train.positions > 0.0 && c.train.positions <= 1.0;
     require("train.positions", share, c.train.positions, "expected a share above 0, up to 1")?;
     one_of("score.class", &c.score.class, &["given", "inferred"])?;

@@ -134,9 +134,12 @@ fn starts_from_data_are_the_same_again_and_survive_a_checkpoint() {
         train(&mut again, 0, 2);
         let file = dir.path().join(format!("{kind}.safetensors"));
         let progress = checkpoint::Progress { passes: 2, ..Default::default() };
-        checkpoint::save(&file, &again.model, &again.optimizers, &progress).unwrap();
+        checkpoint::save(&file, &again.model, &again.optimizers, &again.averages, &progress)
+            .unwrap();
         let mut resumed = start();
-        let progress = checkpoint::load(&file, &resumed.model, &mut resumed.optimizers).unwrap();
+        let progress =
+            checkpoint::load(&file, &resumed.model, &mut resumed.optimizers, &mut resumed.averages)
+                .unwrap();
         train(&mut resumed, progress.passes, 4);
         assert!(state(&resumed.model) == state(&whole.model), "{kind}: resumed otherwise");
         train(&mut again, 2, 4);

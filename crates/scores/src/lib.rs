@@ -26,6 +26,6 @@ pub use gaussian_filter::gaussian_filter;
 pub use image_score::image_score;
 pub use paper_rule::PaperRule;
 pub use rule::{Constructor, Judged, LevelScores, MapConfig, ScoreRule, kinds, register, rule};
-pub use standardized::{Normal, StandardizedRule};
+pub use standardized::{Normal, Peaks, StandardizedRule};
 pub use term_map::Evidence;
 pub use terms::{ScoreTerms, class_evidence, score_terms};

@@ -63,6 +63,10 @@ pub struct MapConfig {
     /// standardized rule.
     #[serde(default)]
     pub relative: f64,
+    /// How many times as much as likelihood the nearness of what the prior remembers counts in the score of an
+    /// image, by the standardized rule; both count alike in its pixels.
+    #[serde(default = "alike")]
+    pub nearness: f64,
     /// Which of the sizes, from the largest, images of a class have by nature, for [`Normal::fit`]: what is
     /// magnified beyond it counts less, too.
     #[serde(default)]
@@ -89,7 +93,16 @@ impl MapConfig {
 impl Default for MapConfig {
     /// The paper's: 256 pixels, sigma 4, the largest value.
     fn default() -> Self {
-        Self { size: 256, sigma: 4.0, top: 0.0, sizes: 1, coarser: 1.0, relative: 0.0, native: 0 }
+        Self {
+            size: 256,
+            sigma: 4.0,
+            top: 0.0,
+            sizes: 1,
+            coarser: 1.0,
+            relative: 0.0,
+            nearness: 1.0,
+            native: 0,
+        }
     }
 }
 

@@ -16,6 +16,15 @@ const RINGS: usize = 3;
 /// most of the image and not lift it.
 const GROUND: f32 = 0.1;
 
+/// The largest values of the filtered maps of normal images, in deviations.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Peaks {
+    /// Their median.
+    pub median: f32,
+    /// Their standard deviation, above 0.
+    pub spread: f32,
+}
+
 /// What is usual at one level in normal images of a class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Normal {
@@ -29,6 +38,10 @@ pub struct Normal {
     pub peak: f32,
     /// Their standard deviation, above 0.
     pub spread: f32,
+    /// The largest values where nearness counts [`MapConfig::nearness`] times; none where it counts as
+    /// likelihood does, or where the prior remembers nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Peaks>,
     /// Median over images of the lowest tenth's upper end over positions, in deviations; 0 in models of
     /// earlier versions.
     #[serde(default)]
@@ -102,45 +115,58 @@ impl Normal {
             nearness: level.nearness.map(moments).unwrap_or_default(),
             peak: 0.0,
             spread: 1.0,
+            whole: None,
             ground: 0.0,
             native: config.native,
             revision: Self::REVISION,
         };
-        let grounds = (0..images).map(|i| ground(&normal.distances(level.image(i)))).collect();
+        let grounds = (0..images).map(|i| ground(&normal.distances(level.image(i), 1.0))).collect();
         normal.ground = quantile(grounds, 0.5);
-        let mut peaks: Vec<f32> = (0..images)
-            .into_par_iter()
-            .map(|i| {
-                let level = level.image(i);
-                image_score(&filtered(&normal.distances(level), level, config), config.top)
-            })
-            .collect();
-        peaks.sort_unstable_by(f32::total_cmp);
-        let mean = peaks.iter().sum::<f32>() / images as f32;
-        let square = peaks.iter().map(|p| (p - mean).powi(2)).sum::<f32>() / images as f32;
-        normal.peak = peaks[(images - 1) / 2];
-        // Of few images, or all alike, the deviation may be next to nothing.
-        normal.spread = square.sqrt().max(0.1);
+        let Peaks { median, spread } = normal.peaks(images, level, 1.0, config);
+        (normal.peak, normal.spread) = (median, spread);
+        if judged_apart(level.nearness.is_some(), config) {
+            normal.whole = Some(normal.peaks(images, level, config.nearness as f32, config));
+        }
         normal
     }
 
-    /// `(mean - L) / deviation` at each position of one image, and the same of the nearness added.
-    fn distances(&self, level: Terms) -> Vec<f32> {
+    /// Of the filtered maps of `images` normal images, with nearness counted `times`.
+    fn peaks(&self, images: usize, level: Terms, times: f32, config: &MapConfig) -> Peaks {
+        let of = |i: usize| {
+            let level = level.image(i);
+            image_score(&filtered(&self.distances(level, times), level, config), config.top)
+        };
+        let mut peaks: Vec<f32> = (0..images).into_par_iter().map(of).collect();
+        peaks.sort_unstable_by(f32::total_cmp);
+        let mean = peaks.iter().sum::<f32>() / images as f32;
+        let square = peaks.iter().map(|p| (p - mean).powi(2)).sum::<f32>() / images as f32;
+        // Of few images, or all alike, the deviation may be next to nothing.
+        Peaks { median: peaks[(images - 1) / 2], spread: square.sqrt().max(0.1) }
+    }
+
+    /// `(mean - L) / deviation` at each position of one image, and the same of the nearness added, `times` as much.
+    fn distances(&self, level: Terms, times: f32) -> Vec<f32> {
         let mut distance = deviations(level.likelihood, &self.moments);
         if let Some(nearness) = level.nearness {
             let further = deviations(nearness, &self.nearness);
-            distance.iter_mut().zip(further).for_each(|(d, f)| *d += f);
+            distance.iter_mut().zip(further).for_each(|(d, f)| *d += times * f);
         }
         distance
     }
 
-    /// Whether it is of this rule and has the moments of every term of `level`.
-    fn fits(&self, level: &LevelScores) -> bool {
+    /// Whether it is of this rule and has the moments and peaks of every term of `level`.
+    fn fits(&self, level: &LevelScores, config: &MapConfig) -> bool {
         let nearness = if level.nearness.is_some() { PLACES } else { 0 };
         self.revision == Self::REVISION
             && self.moments.len() == PLACES
             && self.nearness.len() == nearness
+            && self.whole.is_some() == judged_apart(level.nearness.is_some(), config)
     }
+}
+
+/// Whether an image is judged by other distances than its pixels.
+fn judged_apart(remembered: bool, config: &MapConfig) -> bool {
+    remembered && config.nearness != 1.0
 }
 
 /// `distances` at the positions of a level upsampled (bilinear, aligned corners) and filtered.
@@ -213,6 +239,8 @@ fn deviations(level: TermLevel, moments: &[(f32, f32)]) -> Vec<f32> {
 /// An image whose texture or light is a little off is less likely everywhere. That says something of the image
 /// and nothing of where in it: with [`MapConfig::relative`] `r` above 0 its pixels are judged by
 /// `e - r (g - ground) / spread` with the upper end `g` of the lowest tenth of its positions, the image by `e`.
+/// And an image may be judged more by what was never seen than its pixels are: with [`MapConfig::nearness`] `n` its
+/// `e` has `n` times the nearness, with peaks of their own.
 pub struct StandardizedRule;
 
 impl ScoreRule for StandardizedRule {
@@ -240,7 +268,7 @@ impl ScoreRule for StandardizedRule {
         config: &MapConfig,
     ) -> Result<Judged, ScoreError> {
         for (level, l) in levels.iter().enumerate() {
-            let found = l.normal.iter().filter(|n| n.fits(l)).count();
+            let found = l.normal.iter().filter(|n| n.fits(l, config)).count();
             if found != images || found != l.normal.len() {
                 return Err(ScoreError::Normal { level, images, found });
             }
@@ -260,19 +288,26 @@ impl ScoreRule for StandardizedRule {
 
 /// The score of one image, and its map in `map`, which holds zeros.
 fn of_image(terms: &[Terms], normal: &[&Normal], config: &MapConfig, map: &mut [f32]) -> f32 {
-    let mut whole = if config.relative > 0.0 { map.to_vec() } else { Vec::new() };
+    let apart = config.relative > 0.0 || normal.iter().any(|n| n.whole.is_some());
+    let mut whole = if apart { map.to_vec() } else { Vec::new() };
     for (i, (term, normal)) in terms.iter().zip(normal).enumerate() {
         let weight = config.weight(i, terms.len(), normal.native) as f32;
-        let distances = normal.distances(*term);
-        let scaled: Vec<f32> = filtered(&distances, *term, config)
-            .iter()
-            .map(|d| (d - normal.peak) / normal.spread)
-            .collect();
-        let off = config.relative as f32 * (ground(&distances) - normal.ground) / normal.spread;
-        map.iter_mut().zip(&scaled).for_each(|(m, e)| *m += weight * softplus(e - off));
-        whole.iter_mut().zip(&scaled).for_each(|(m, e)| *m += weight * softplus(*e));
+        let add = |to: &mut [f32], of: &[f32], peak: f32, spread: f32| {
+            let excess = |d: &f32| weight * softplus((d - peak) / spread);
+            to.iter_mut().zip(of).for_each(|(m, d)| *m += excess(d));
+        };
+        let distances = normal.distances(*term, 1.0);
+        let up = filtered(&distances, *term, config);
+        let off = config.relative as f32 * (ground(&distances) - normal.ground);
+        add(map, &up, normal.peak + off, normal.spread);
+        if let Some(Peaks { median, spread }) = normal.whole {
+            let distances = normal.distances(*term, config.nearness as f32);
+            add(&mut whole, &filtered(&distances, *term, config), median, spread);
+        } else if apart {
+            add(&mut whole, &up, normal.peak, normal.spread);
+        }
     }
-    image_score(if whole.is_empty() { map } else { &whole }, config.top)
+    image_score(if apart { &whole } else { map }, config.top)
 }
 
 /// `ln(1 + exp x)` without overflow.
@@ -292,6 +327,7 @@ mod tests {
         sizes: 1,
         coarser: 1.0,
         relative: 0.0,
+        nearness: 1.0,
         native: 0,
     };
 
@@ -364,7 +400,7 @@ mod tests {
         b.likelihood[44] -= 10.0;
         let deviations = |l: &LevelScores, n: &Normal| -> Vec<f64> {
             let own = Terms::of_levels(1, std::slice::from_ref(l)).unwrap();
-            let all = filtered(&n.distances(own[0]), own[0], &config);
+            let all = filtered(&n.distances(own[0], 1.0), own[0], &config);
             all.iter().map(|d| f64::from((d - n.peak) / n.spread)).collect()
         };
         let (fine, coarse) = (deviations(&a, &fitted[0]), deviations(&b, &fitted[1]));
@@ -410,7 +446,7 @@ mod tests {
         one.likelihood[43] = -2.0;
         one.nearness.as_mut().unwrap()[43] = -707.0;
         let own = Terms::of_levels(1, std::slice::from_ref(&one)).unwrap();
-        let d = fitted[0].distances(own[0]);
+        let d = fitted[0].distances(own[0], 1.0);
         assert!((d[20] - 3.0).abs() < 1e-3 && (d[43] - 5.0).abs() < 1e-3, "{} {}", d[20], d[43]);
         // Both deviate by one, together, everywhere else.
         assert!((d[0].abs() - 2.0).abs() < 1e-3, "{}", d[0]);
@@ -418,6 +454,50 @@ mod tests {
         let bare = Normal::fit(4, &[level(4, -2.0, 1.0, 0.0)], &CONFIG).unwrap();
         let levels = [LevelScores { normal: bare, ..one }];
         assert!(StandardizedRule.maps(1, &levels, &CONFIG).is_err());
+    }
+
+    #[test]
+    fn an_image_may_be_judged_more_by_what_was_never_seen_than_its_pixels() {
+        let near = |mut l: LevelScores| {
+            // Likelihoods alternate by column, nearness by row.
+            let row = |i: usize| if i / SIDE % 2 == 0 { 1.0 } else { -1.0 };
+            l.nearness = Some((0..l.likelihood.len()).map(row).collect());
+            l
+        };
+        let normal = [near(level(4, 0.0, 1.0, 0.0))];
+        let thrice = MapConfig { nearness: 3.0, ..CONFIG };
+        let judge = |one: &LevelScores, config: &MapConfig| {
+            let fitted = Normal::fit(4, &normal, config).unwrap();
+            let levels = [LevelScores { normal: fitted, ..one.clone() }];
+            let judged = StandardizedRule.judge(1, &levels, config).unwrap();
+            (judged.scores[0], judged.maps)
+        };
+        let usual = near(level(1, 0.0, 1.0, 0.0));
+        let (mut unlikely, mut unseen) = (usual.clone(), usual.clone());
+        unlikely.likelihood[27] -= 9.0;
+        unseen.nearness.as_mut().unwrap()[27] -= 9.0;
+        // Distances of 8 and 1, or 9 and -1; the peaks of normal images are at 1 + n, their spread at its least.
+        let excess = |likelihood: f32, nearness: f32, times: f32| {
+            softplus((likelihood + times * nearness - 1.0 - times) / 0.1)
+        };
+        let d = |one: &LevelScores| (-one.likelihood[27], -one.nearness.as_ref().unwrap()[27]);
+        for one in [&unlikely, &unseen] {
+            let (l, n) = d(one);
+            let (alike, map) = judge(one, &CONFIG);
+            assert!((alike - excess(l, n, 1.0)).abs() < 1e-2, "{alike} {l} {n}");
+            for relative in [0.0, 0.5] {
+                let (score, same) = judge(one, &MapConfig { relative, ..thrice.clone() });
+                assert!((score - excess(l, n, 3.0)).abs() < 1e-2, "{score} {l} {n}");
+                assert_eq!(map, same);
+            }
+        }
+        assert!(judge(&unseen, &thrice).0 > 2.0 * judge(&unlikely, &thrice).0);
+        // Constants that were fitted without it are refused, and the other way round.
+        for (of, with) in [(&CONFIG, &thrice), (&thrice, &CONFIG)] {
+            let levels =
+                [LevelScores { normal: Normal::fit(4, &normal, of).unwrap(), ..usual.clone() }];
+            assert!(StandardizedRule.judge(1, &levels, with).is_err());
+        }
     }
 
     #[test]
