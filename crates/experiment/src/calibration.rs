@@ -8,8 +8,8 @@ use crate::model::{LevelModel, Model};
 use crate::predict::{combine_evidence, positions};
 use crate::progress::{Event, Observer};
 use hgad_scores::{
-    ClassCalibration, Evidence, LevelScores, MapConfig, Normal, Reference, Threshold, atypicality,
-    class_margin, smallest_rate,
+    ClassCalibration, Evidence, LevelScores, MapConfig, Normal, Reference, Threshold, Wanted,
+    atypicality, class_margin, smallest_rate,
 };
 use serde::{Deserialize, Serialize};
 
@@ -137,8 +137,9 @@ fn of_images(
 ) -> Result<NormalImages, ExperimentError> {
     let samples = features.some_of_class(part, class, count);
     let labels = vec![class as u32; samples.len()];
+    let wanted = Wanted { entropy, remembered: part == Part::Train };
     let of_level = |(l, level): (usize, &LevelModel)| {
-        level.scores(&labels, entropy, chunk, model.device(), features.reader(part, &samples, l))
+        level.scores(&labels, wanted, chunk, model.device(), features.reader(part, &samples, l))
     };
     Ok(NormalImages {
         images: samples.len(),

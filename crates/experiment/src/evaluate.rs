@@ -9,7 +9,7 @@ use crate::progress::{Event, Observer};
 use crate::results::{Evaluation, Metrics};
 use hgad_datasets::Dataset;
 use hgad_metrics::{MetricError, aupro, binary_metrics};
-use hgad_scores::{Judged, LevelScores, MapConfig, Normal, ScoreError, ScoreRule};
+use hgad_scores::{Judged, LevelScores, MapConfig, Normal, ScoreError, ScoreRule, Wanted};
 use rayon::prelude::*;
 use std::collections::BTreeMap;
 
@@ -136,6 +136,7 @@ pub fn class_maps(
             "inferred" => infer_classes(model, features, &samples, chunk)?,
             _ => vec![class as u32; samples.len()],
         };
+        let wanted = Wanted { entropy: rule.needs_classes(), ..Wanted::default() };
         let mut levels = model
             .levels
             .iter()
@@ -143,7 +144,7 @@ pub fn class_maps(
             .map(|(l, level)| {
                 level.scores(
                     &taken_for,
-                    rule.needs_classes(),
+                    wanted,
                     chunk,
                     model.device(),
                     features.reader(Part::Test, &samples, l),
@@ -186,7 +187,8 @@ fn normal_of_classes(
         let labels = vec![class as u32; samples.len()];
         let of_level = |(l, level): (usize, &LevelModel)| {
             let read = features.reader(Part::Train, &samples, l);
-            level.scores(&labels, false, chunk, model.device(), read)
+            let wanted = Wanted { remembered: true, ..Wanted::default() };
+            level.scores(&labels, wanted, chunk, model.device(), read)
         };
         let levels =
             model.levels.iter().enumerate().map(of_level).collect::<Result<Vec<_>, _>>()?;

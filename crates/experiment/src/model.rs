@@ -10,7 +10,7 @@ use hgad_flows::{
 };
 use hgad_parameters::Parameters;
 use hgad_priors::{Learned, Prior, PriorConfig, Spread};
-use hgad_scores::{LevelScores, class_evidence, score_terms};
+use hgad_scores::{LevelScores, Wanted, class_evidence, score_terms};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -332,7 +332,7 @@ impl LevelModel {
         Ok(self.flow.forward(features, code.as_ref())?.0)
     }
 
-    /// Score terms of whole maps of images of classes `labels`, with the `entropy` where it is wanted. `read` appends the map of image `i`,
+    /// Score terms of whole maps of images of classes `labels`, those that are `wanted`. `read` appends the map of image `i`,
     /// positions row-major, channels last; about `chunk` vectors go through the flow at once.
     ///
     /// # Errors
@@ -340,7 +340,7 @@ impl LevelModel {
     pub fn scores(
         &self,
         labels: &[u32],
-        entropy: bool,
+        wanted: Wanted,
         chunk: usize,
         device: &Device,
         read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
@@ -349,13 +349,14 @@ impl LevelModel {
             height: self.shape.height,
             width: self.shape.width,
             likelihood: Vec::with_capacity(labels.len() * self.shape.positions()),
-            neg_entropy: (entropy && self.prior.log_class_weights()?.is_some()).then(Vec::new),
+            neg_entropy: (wanted.entropy && self.prior.log_class_weights()?.is_some())
+                .then(Vec::new),
             nearness: self.prior.remembers().then(Vec::new),
             normal: Vec::new(),
         };
         self.map_latents(labels.len(), chunk, device, read, |first, z, log_det| {
             let labels = &labels[first..first + z.dim(0)?];
-            let terms = self.terms(labels, entropy, &(z.clone(), log_det.clone()))?;
+            let terms = self.terms(labels, wanted, &(z.clone(), log_det.clone()))?;
             out.likelihood.extend(terms.likelihood);
             if let (Some(all), Some(t)) = (&mut out.neg_entropy, terms.neg_entropy) {
                 all.extend(t);
@@ -395,10 +396,10 @@ impl LevelModel {
     pub(crate) fn terms(
         &self,
         labels: &[u32],
-        entropy: bool,
+        wanted: Wanted,
         (z, log_det): &(Tensor, Tensor),
     ) -> Result<LevelScores, ExperimentError> {
-        let terms = score_terms(self.prior.as_ref(), z, log_det, labels, entropy)?;
+        let terms = score_terms(self.prior.as_ref(), z, log_det, labels, wanted)?;
         Ok(LevelScores {
             height: self.shape.height,
             width: self.shape.width,

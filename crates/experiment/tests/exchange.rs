@@ -50,6 +50,7 @@ fn scores_are_the_authors() {
     assert!(checkpoint.ignored.is_empty(), "{:?}", checkpoint.ignored);
     let model = model(&mut checkpoint);
     let labels: Vec<u32> = values(&t["labels"]).iter().map(|y| *y as u32).collect();
+    let wanted = Wanted { entropy: true, ..Wanted::default() };
     for (l, level) in model.levels.iter().enumerate() {
         let x = values(&t[&format!("level{l}.x")]);
         let len = level.shape.len();
@@ -57,7 +58,7 @@ fn scores_are_the_authors() {
             out.extend_from_slice(&x[i * len..(i + 1) * len]);
             Ok(())
         };
-        let got = level.scores(&labels, true, 4096, &Device::Cpu, read).unwrap();
+        let got = level.scores(&labels, wanted, 4096, &Device::Cpu, read).unwrap();
         let terms = [("likelihood", got.likelihood), ("neg_entropy", got.neg_entropy.unwrap())];
         for (name, got) in terms {
             let expected = values(&t[&format!("level{l}.{name}")]);

@@ -2,10 +2,11 @@
 
 use candle_core::{Device, Tensor};
 use hgad_experiment::{Config, LevelShape, Model};
-use hgad_scores::score_terms;
+use hgad_scores::{Wanted, score_terms};
 use std::collections::HashMap;
 
 const IMAGES: usize = 3;
+const WANTED: Wanted = Wanted { entropy: true, remembered: false };
 
 fn model(seed: u64, condition: usize) -> Model {
     let mut config = Config { seed, ..Config::default() };
@@ -29,7 +30,7 @@ fn scores(model: &Model) -> Vec<f32> {
         out.extend_from_slice(&x[i * len..(i + 1) * len]);
         Ok(())
     };
-    level.scores(&[1; IMAGES], true, 1, &Device::Cpu, read).unwrap().likelihood
+    level.scores(&[1; IMAGES], WANTED, 1, &Device::Cpu, read).unwrap().likelihood
 }
 
 /// The same by candle's operations.
@@ -39,7 +40,7 @@ fn by_operations(model: &Model) -> Vec<f32> {
     let size = (IMAGES * positions, channels);
     let x = Tensor::from_vec(features(model), size, &Device::Cpu).unwrap();
     let (z, log_det) = level.latents(&x, 0, positions).unwrap();
-    let terms = score_terms(level.prior.as_ref(), &z, &log_det, &[1; IMAGES], true).unwrap();
+    let terms = score_terms(level.prior.as_ref(), &z, &log_det, &[1; IMAGES], WANTED).unwrap();
     terms.likelihood.flatten_all().unwrap().to_vec1().unwrap()
 }
 

@@ -3,9 +3,13 @@
 use crate::coreset::coreset;
 use crate::prior::{by_class, check};
 use crate::{Prior, PriorError, Start};
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 use hgad_kernels::nearest_logit;
 use hgad_parameters::{Draws, Parameters, Weight};
+
+/// Half the squared distance per dimension below which a vector is the same latent, made once more: rounding is
+/// a thousand times smaller, another position's latent a hundred times farther.
+const SAME: f32 = 1e-3;
 
 /// M vectors a class, a coreset of a sample (Roth et al., PatchCore, CVPR 2022). Its "density" is
 /// `-½ min_i |z - m_i|²`, up to a constant that is left out: a nearest-neighbour score where the others
@@ -53,6 +57,34 @@ impl Memory {
     fn nearest(&self, z: &Tensor, class: usize) -> Result<Tensor, PriorError> {
         let memory = self.vectors.get().get(class)?.contiguous()?;
         Ok(nearest_logit(z, &memory)?)
+    }
+
+    /// The same of whole images `z` (B, P, D) of classes `labels` (B), to the vectors of the class that are not
+    /// latents of the image itself; (B, P). Where all are, to all.
+    pub(crate) fn nearest_of_others(
+        &self,
+        z: &Tensor,
+        labels: &[u32],
+    ) -> Result<Tensor, PriorError> {
+        check(z, self.dim, Some((labels, self.classes)))?;
+        let of = |(i, label): (usize, &u32)| {
+            let (own, class) = (z.get(i)?.contiguous()?, *label as usize);
+            let memory = self.vectors.get().get(class)?.contiguous()?;
+            let nearness = nearest_logit(&memory, &own)?.to_dtype(DType::F32)?;
+            let others: Vec<u32> = nearness
+                .to_vec1::<f32>()?
+                .iter()
+                .zip(0..)
+                .filter_map(|(n, i)| (-n > SAME * self.dim as f32).then_some(i))
+                .collect();
+            if others.is_empty() || others.len() == memory.dim(0)? {
+                return Ok(nearest_logit(&own, &memory)?);
+            }
+            let others = Tensor::from_slice(&others, others.len(), memory.device())?;
+            Ok(nearest_logit(&own, &memory.index_select(&others, 0)?)?)
+        };
+        let all = labels.iter().enumerate().map(of).collect::<Result<Vec<_>, PriorError>>()?;
+        Ok(Tensor::stack(&all, 0)?)
     }
 }
 
@@ -119,7 +151,6 @@ impl Prior for Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::DType;
     use hgad_parameters::seeded;
 
     fn filled(size: usize) -> (Memory, Vec<f32>, Vec<u32>) {

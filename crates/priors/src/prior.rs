@@ -126,6 +126,19 @@ pub trait Prior: Send + Sync {
         Ok(None)
     }
 
+    /// [`Prior::nearness_of_class`] of images that latents are remembered of: to those of the other images. Its own
+    /// would make an image nearer than a new one can be, most of all where it is rare, for which it is remembered.
+    ///
+    /// # Errors
+    /// As [`Prior::nearness_of_class`].
+    fn nearness_of_remembered(
+        &self,
+        z: &Tensor,
+        labels: &[u32],
+    ) -> std::result::Result<Option<Tensor>, PriorError> {
+        self.nearness_of_class(z, labels)
+    }
+
     /// Whether a class has centres of its own around the main one, which a second stage trains.
     fn has_intra_classes(&self) -> bool {
         false

@@ -95,4 +95,13 @@ impl Prior for Remembering {
         let u = self.prior.coordinates_of_class(z, labels)?;
         self.memory.log_density_of_class(&u, labels).map(Some)
     }
+
+    fn nearness_of_remembered(
+        &self,
+        z: &Tensor,
+        labels: &[u32],
+    ) -> Result<Option<Tensor>, PriorError> {
+        let u = self.prior.coordinates_of_class(z, labels)?;
+        self.memory.nearest_of_others(&u, labels).map(Some)
+    }
 }

@@ -28,4 +28,4 @@ pub use paper_rule::PaperRule;
 pub use rule::{Constructor, Judged, LevelScores, MapConfig, ScoreRule, kinds, register, rule};
 pub use standardized::{Normal, Peaks, StandardizedRule};
 pub use term_map::Evidence;
-pub use terms::{ScoreTerms, class_evidence, score_terms};
+pub use terms::{ScoreTerms, Wanted, class_evidence, score_terms};

@@ -17,8 +17,17 @@ pub struct ScoreTerms {
     pub nearness: Option<Tensor>,
 }
 
-/// Score terms of latents `z` (B, P, D) with `log_det` (B, P) of images of classes `labels` (B); the entropy
-/// asks all classes, and only where `entropy` is wanted.
+/// Which score terms are wanted, and of what images.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Wanted {
+    /// The entropy, which asks all classes.
+    pub entropy: bool,
+    /// The images are among those that the prior remembers latents of: nearness is to those of the others, as a
+    /// new image has it ([`Prior::nearness_of_remembered`]).
+    pub remembered: bool,
+}
+
+/// Score terms of latents `z` (B, P, D) with `log_det` (B, P) of images of classes `labels` (B).
 ///
 /// # Errors
 /// Shapes that do not fit the prior.
@@ -27,15 +36,19 @@ pub fn score_terms(
     z: &Tensor,
     log_det: &Tensor,
     labels: &[u32],
-    entropy: bool,
+    wanted: Wanted,
 ) -> Result<ScoreTerms, ScoreError> {
     let log = (prior.log_density_of_class(z, labels)? + log_det)?;
     let constant = -0.5 * std::f64::consts::TAU.ln();
     let likelihood = log.affine(1.0 / prior.dim() as f64, constant)?;
-    let logits = if entropy { prior.class_logits(z)? } else { None };
+    let logits = if wanted.entropy { prior.class_logits(z)? } else { None };
     let neg_entropy = logits.map(|l| softmax_entropy(&l)?.neg()).transpose()?;
     let per_dimension = 1.0 / prior.dim() as f64;
-    let nearness = prior.nearness_of_class(z, labels)?.map(|n| n * per_dimension).transpose()?;
+    let nearness = match wanted.remembered {
+        true => prior.nearness_of_remembered(z, labels)?,
+        false => prior.nearness_of_class(z, labels)?,
+    };
+    let nearness = nearness.map(|n| n * per_dimension).transpose()?;
     Ok(ScoreTerms { likelihood, neg_entropy, nearness })
 }
 

@@ -3,7 +3,7 @@
 use candle_core::{DType, Device, Tensor};
 use hgad_parameters::Parameters;
 use hgad_priors::{PriorConfig, build};
-use hgad_scores::{ScoreError, class_evidence, score_terms};
+use hgad_scores::{ScoreError, Wanted, class_evidence, score_terms};
 use std::collections::HashMap;
 
 #[test]
@@ -25,7 +25,14 @@ fn score_terms_of_the_hierarchical_prior() {
     parameters.load("prior.", &t).unwrap();
     let z = flow["z"].reshape((1, 24, 48)).unwrap();
     let log_det = flow["logdet"].reshape((1, 24)).unwrap();
-    let terms = score_terms(prior.as_ref(), &z, &log_det, &[3], true).unwrap();
+    let terms = score_terms(
+        prior.as_ref(),
+        &z,
+        &log_det,
+        &[3],
+        Wanted { entropy: true, ..Wanted::default() },
+    )
+    .unwrap();
     for (got, key) in
         [(terms.likelihood, "score.likelihood"), (terms.neg_entropy.unwrap(), "score.neg_entropy")]
     {
@@ -34,7 +41,12 @@ fn score_terms_of_the_hierarchical_prior() {
         let worst = got.iter().zip(&expected).fold(0f32, |m, (a, b)| m.max((a - b).abs()));
         assert!(worst < 1e-5, "{key}: {worst}");
     }
-    assert!(score_terms(prior.as_ref(), &z, &log_det, &[3], false).unwrap().neg_entropy.is_none());
+    assert!(
+        score_terms(prior.as_ref(), &z, &log_det, &[3], Wanted::default())
+            .unwrap()
+            .neg_entropy
+            .is_none()
+    );
 }
 
 #[test]

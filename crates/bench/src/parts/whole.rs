@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 use hgad_backbones::{Patches, extract_pyramid, map_sizes};
 use hgad_datasets::{Transform, read_image};
 use hgad_experiment::{Config, LevelShape, Model};
-use hgad_scores::MapConfig;
+use hgad_scores::{MapConfig, Wanted};
 use std::path::Path;
 
 const SIDE: usize = 256;
@@ -44,12 +44,13 @@ fn test_image(setup: &Setup) -> Result<f64, BenchError> {
         let pixels = transform.image(&read_image(path)?)?;
         let image = Tensor::from_vec(pixels, (1, SIDE, SIDE, 3), &Device::Cpu)?;
         let maps = extract_pyramid(backbone.as_ref(), &image, LEVELS, &Patches::default())?;
+        let wanted = Wanted { entropy: true, ..Wanted::default() };
         let levels = model
             .levels
             .iter()
             .zip(&maps)
             .map(|(level, features)| {
-                level.scores(&[0], true, config.train.chunk, &Device::Cpu, |_, x| {
+                level.scores(&[0], wanted, config.train.chunk, &Device::Cpu, |_, x| {
                     x.extend(features.flatten_all()?.to_vec1::<f32>()?);
                     Ok(())
                 })

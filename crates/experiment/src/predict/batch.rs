@@ -4,7 +4,7 @@ use crate::calibration::Calibration;
 use crate::error::ExperimentError;
 use crate::model::{Model, host};
 use candle_core::{Device, Tensor};
-use hgad_scores::{LevelScores, atypicality, class_evidence, class_margin};
+use hgad_scores::{LevelScores, Wanted, atypicality, class_evidence, class_margin};
 use rayon::prelude::*;
 
 /// Latents and log-determinants of some images, by level.
@@ -59,14 +59,13 @@ impl<'a> Batch<'a> {
         classes: &[u32],
         evidence: &[f64],
     ) -> Result<Vec<Scored>, ExperimentError> {
+        let wanted = Wanted { entropy: calibration.evidence.has_entropy(), ..Wanted::default() };
         let levels: Vec<LevelScores> = self
             .model
             .levels
             .iter()
             .zip(&self.latents)
-            .map(|(level, latents)| {
-                level.terms(classes, calibration.evidence.has_entropy(), latents)
-            })
+            .map(|(level, latents)| level.terms(classes, wanted, latents))
             .collect::<Result<_, _>>()?;
         let count = self.model.classes.len();
         let margin = |i: usize| {
