@@ -166,6 +166,35 @@ mod tests {
     }
 
     #[test]
+    fn an_image_that_is_remembered_is_measured_by_the_others() {
+        let (memory, z, _) = filled(40);
+        // The latents of class 0 as of two images: 20 each, all of them remembered.
+        let own: Vec<f32> = z.chunks_exact(6).flat_map(|pair| pair[..3].to_vec()).collect();
+        let images = Tensor::from_slice(&own, (2, 20, 3), &Device::Cpu).unwrap();
+        // As another pass of the flow gives them: equal but for rounding.
+        let again = (&images * (1.0 + 1e-6)).unwrap();
+        let got = memory.nearest_of_others(&again, &[0, 0]).unwrap();
+        let got = got.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        for (i, got) in got.iter().enumerate() {
+            let square = |j: usize| -> f32 {
+                (0..3).map(|k| (own[i * 3 + k] - own[j * 3 + k]).powi(2)).sum()
+            };
+            let others = (0..40).filter(|j| j / 20 != i / 20).map(square);
+            let expected = -0.5 * others.fold(f32::INFINITY, f32::min);
+            assert!((got - expected).abs() < 1e-3, "{i}: {got} {expected}");
+        }
+        // A new image is measured by all, and so is one that everything remembered is of.
+        let plain = |z: &Tensor, labels: &[u32]| {
+            let alike = memory.log_density_of_class(z, labels).unwrap();
+            let others = memory.nearest_of_others(z, labels).unwrap();
+            let worst = (alike - others).unwrap().abs().unwrap().flatten_all().unwrap();
+            worst.max(0).unwrap().to_scalar::<f32>().unwrap()
+        };
+        assert_eq!(plain(&(&images + 0.5).unwrap(), &[0, 0]), 0.0);
+        assert_eq!(plain(&images.reshape((1, 40, 3)).unwrap(), &[0]), 0.0);
+    }
+
+    #[test]
     fn a_memory_of_all_finds_each_and_measures_the_nearest_of_its_class() {
         let (memory, z, labels) = filled(40);
         let latents = Tensor::from_slice(&z, (80, 1, 3), &Device::Cpu).unwrap();
