@@ -23,6 +23,7 @@ const PLUS: &[&str] = &[
     "score.rule=standardized",
     "score.top=0.02",
     "score.relative=0.5",
+    "score.nearness=3",
 ];
 
 fn settings(more: &[&'static str]) -> Vec<&'static str> {

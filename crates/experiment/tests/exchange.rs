@@ -3,6 +3,7 @@
 use candle_core::{Device, Tensor};
 use hgad_experiment::exchange::{Checkpoint, ImportRequest, Sizes, export, import};
 use hgad_experiment::{Config, ExperimentError, LevelShape, Model, RunFolder, Silent, model_file};
+use hgad_scores::Wanted;
 use std::collections::HashMap;
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};

@@ -460,7 +460,7 @@ mod tests {
     fn an_image_may_be_judged_more_by_what_was_never_seen_than_its_pixels() {
         let near = |mut l: LevelScores| {
             // Likelihoods alternate by column, nearness by row.
-            let row = |i: usize| if i / SIDE % 2 == 0 { 1.0 } else { -1.0 };
+            let row = |i: usize| if (i / SIDE).is_multiple_of(2) { 1.0 } else { -1.0 };
             l.nearness = Some((0..l.likelihood.len()).map(row).collect());
             l
         };
