@@ -144,6 +144,35 @@ fn a_memory_needs_no_training() {
 }
 
 #[test]
+fn what_nearness_is_usual_is_told_by_images_without_their_own_latents() {
+    let place = Place::new();
+    // Every latent of every image is remembered: with its own, each image would be at no distance.
+    let all = [
+        "flow.kind=identity",
+        "prior.start=clusters",
+        "prior.centers=4",
+        "prior.covariance=whitened",
+        "prior.sample=100000",
+        "prior.memory=2000",
+        "features.scale=standardize",
+        "train.epochs=0",
+        "score.rule=standardized",
+    ];
+    succeed(place.experiment("demo", &settings(&all), &[]));
+    let bytes = std::fs::read(place.run_of("demo").join("model.safetensors")).unwrap();
+    let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
+    let described = header.metadata().clone().unwrap();
+    let model: Value = serde_json::from_str(described.values().next().unwrap()).unwrap();
+    let classes = model["calibration"]["classes"].as_array().unwrap();
+    assert_eq!(classes.len(), 6);
+    for class in classes {
+        let moments = class["constants"]["normal"][0]["nearness"].as_array().unwrap();
+        let means: Vec<f64> = moments.iter().map(|m| m[0].as_f64().unwrap()).collect();
+        assert!(!means.is_empty() && means.iter().all(|m| *m < -0.01), "{means:?}");
+    }
+}
+
+#[test]
 fn a_model_calibrated_by_an_earlier_form_of_the_rule_predicts_after_it_is_calibrated_anew() {
     let place = Place::new();
     memory(&place);
