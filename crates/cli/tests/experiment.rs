@@ -116,6 +116,35 @@ fn a_killed_run_ends_as_if_it_had_not_been() {
 }
 
 #[test]
+fn averages_of_parameters_are_judged_and_saved_and_leave_training_as_it_is() {
+    let place = Place::new();
+    let run = |average: &'static str, name: &'static str| {
+        let settings = [SMALL, &["train.epochs=6", "maps.per_class=0", average, name]].concat();
+        succeed(place.experiment("demo", &settings, &["--threads", "1"]));
+        let run = place.run_of(name.trim_start_matches("name="));
+        let lines = std::fs::read_to_string(run.join("metrics.jsonl")).unwrap();
+        let passes: Vec<serde_json::Value> =
+            lines.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+        let of =
+            |key: &str| -> Vec<f64> { passes.iter().map(|p| p[key].as_f64().unwrap()).collect() };
+        (of("loss"), of("pixel_auroc"), std::fs::read(run.join("model.safetensors")).unwrap())
+    };
+    let (losses, judged, model) = run("train.average=0", "name=last");
+    let (same, other, averaged) = run("train.average=0.9", "name=averaged");
+    assert_eq!(losses, same);
+    assert!(judged.iter().zip(&other).all(|(a, b)| a != b), "{judged:?} {other:?}");
+    let tensors = |bytes: &[u8]| {
+        let model = safetensors::SafeTensors::deserialize(bytes).unwrap();
+        let name = "levels.0.prior.mu";
+        let names = model.names().iter().map(|n| n.to_string()).collect::<Vec<_>>();
+        let name =
+            names.iter().find(|n| n.starts_with(name)).unwrap_or_else(|| panic!("{names:?}"));
+        model.tensor(name).unwrap().data().to_vec()
+    };
+    assert!(tensors(&model) != tensors(&averaged), "the last step's parameters were saved");
+}
+
+#[test]
 fn every_prior_and_kind_of_flow_runs() {
     let place = Place::new();
     let mut settings = SMALL.to_vec();
