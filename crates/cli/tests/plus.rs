@@ -159,6 +159,12 @@ fn what_nearness_is_usual_is_told_by_images_without_their_own_latents() {
         "score.rule=standardized",
     ];
     succeed(place.experiment("demo", &settings(&all), &[]));
+    // The table's constants are those that the model is deployed with.
+    let found = results(&place.run_of("demo"));
+    let (table, deployed) = (&found["mean"], &found["deployed"]["mean"]["given"]);
+    let of = |v: &Value| v["pixel_auroc"].as_f64().unwrap();
+    // Ties of rounded scores move the eighth digit.
+    assert!((of(table) - of(deployed)).abs() < 1e-6, "{table} {deployed}");
     let bytes = std::fs::read(place.run_of("demo").join("model.safetensors")).unwrap();
     let (_, header) = safetensors::SafeTensors::read_metadata(&bytes).unwrap();
     let described = header.metadata().clone().unwrap();
