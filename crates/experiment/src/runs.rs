@@ -9,6 +9,7 @@ use crate::run_folder::RunFolder;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Folders further down are not looked into: a run is `run.dir/NAME/ID`, that of an ablation
 /// `run.dir/ablation-NAME/VARIANT/ID`.
@@ -118,7 +119,8 @@ struct Took {
     total: f64,
 }
 
-/// The runs in `folder` and below, by path; `folder` may be a run itself. Links are not followed.
+/// The runs in `folder` and below, the newest last; `folder` may be a run itself. Links are not
+/// followed.
 ///
 /// # Errors
 /// `folder` cannot be listed. What is wrong below it is told in its place.
@@ -127,7 +129,8 @@ pub fn list(folder: &Path) -> Result<Vec<RunSummary>, ExperimentError> {
     std::fs::read_dir(folder).map_err(|e| ExperimentError::io("list", folder, e))?;
     let mut out = Vec::new();
     walk(folder, DEPTH, &mut out);
-    out.sort_by(|a, b| a.path.cmp(&b.path));
+    // Names tell seconds; of two runs of one second, their files tell which was first.
+    out.sort_by_cached_key(|r| (r.started, written(&r.path), r.path.clone()));
     Ok(out)
 }
 
@@ -250,11 +253,13 @@ fn broken(folder: &Path, reason: String) -> RunSummary {
 /// When the run in `folder` was begun, in seconds since 1970.
 fn started(folder: &Path) -> u64 {
     let name = folder.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let written = || {
-        let time = std::fs::metadata(folder.join("config.toml")).and_then(|m| m.modified()).ok()?;
-        Some(time.duration_since(std::time::UNIX_EPOCH).ok()?.as_secs())
-    };
-    stamp(&name).or_else(written).unwrap_or(0)
+    let seconds = |t: SystemTime| Some(t.duration_since(UNIX_EPOCH).ok()?.as_secs());
+    stamp(&name).or_else(|| written(folder).and_then(seconds)).unwrap_or(0)
+}
+
+/// When the configuration of the run in `folder` was written.
+fn written(folder: &Path) -> Option<SystemTime> {
+    std::fs::metadata(folder.join("config.toml")).and_then(|m| m.modified()).ok()
 }
 
 /// Bytes of all files below `folder`.
@@ -285,5 +290,22 @@ mod tests {
         {
             assert_eq!(stamp(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn of_runs_of_one_second_the_first_begun_is_first() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str, id: &str, seconds: u64, nanos: u32| {
+            let folder = place.path().join(name).join(id);
+            std::fs::create_dir_all(&folder).unwrap();
+            let file = std::fs::File::create(folder.join("config.toml")).unwrap();
+            file.set_modified(UNIX_EPOCH + std::time::Duration::new(seconds, nanos)).unwrap();
+        };
+        at("b", "20260101-120000-s0", 1_767_268_800, 100);
+        at("a", "20260101-120000-s0", 1_767_268_800, 900_000_000);
+        // Copied since, but named for the second before.
+        at("c", "20260101-115959-s0", 1_800_000_000, 0);
+        let names: Vec<String> = list(place.path()).unwrap().into_iter().map(|r| r.name).collect();
+        assert_eq!(names, ["c", "b", "a"]);
     }
 }

@@ -40,13 +40,13 @@ pub fn run(a: RunsArguments) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is not known comes first; what is equal, in the order of beginning.
+/// What is not known comes first; what is equal stays in the order of beginning.
 fn order(key: SortKey, a: &RunSummary, b: &RunSummary) -> Ordering {
     let number = |x: Option<f64>, y: Option<f64>| match (x, y) {
         (Some(x), Some(y)) => x.total_cmp(&y),
         (x, y) => x.is_some().cmp(&y.is_some()),
     };
-    let by_key = match key {
+    match key {
         SortKey::Started => Ordering::Equal,
         SortKey::Name => a.name.cmp(&b.name),
         SortKey::State => rank(&a.state).cmp(&rank(&b.state)),
@@ -57,8 +57,7 @@ fn order(key: SortKey, a: &RunSummary, b: &RunSummary) -> Ordering {
         SortKey::Aupro => number(a.aupro, b.aupro),
         SortKey::Time => number(a.seconds, b.seconds),
         SortKey::Size => a.bytes.cmp(&b.bytes),
-    };
-    by_key.then_with(|| (a.started, &a.path).cmp(&(b.started, &b.path)))
+    }
 }
 
 /// How far, as a number, and within that by passes.
