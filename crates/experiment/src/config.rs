@@ -395,6 +395,10 @@ pub struct TrainConfig {
     /// each step, the same in all images of a batch; 1 for all. Neighbours are alike: a part of them
     /// says nearly as much in less time.
     pub positions: f64,
+    /// How many of these positions, as a share, are those that each image is least likely at as the model is
+    /// now, and the rest drawn from all over it; 0 for a run of rows. It asks the flow for all positions first,
+    /// and needs one that does not know where a vector was: `flow.condition = 0`, not fastflow.
+    pub hard: f64,
     /// Learning rate.
     pub rate: f64,
     /// Share of the rate left after each third of the way down: the cosine ends at rate times decay³.
@@ -427,6 +431,7 @@ impl Default for TrainConfig {
             passes: 8,
             batch: 8,
             positions: 1.0,
+            hard: 0.0,
             rate: 2e-4,
             rate_decay: 0.1,
             warm_epochs: 2,

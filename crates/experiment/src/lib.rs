@@ -24,6 +24,7 @@ mod error;
 pub mod evaluate;
 pub mod exchange;
 pub mod features;
+pub mod hard_positions;
 mod heat_maps;
 mod hold_out;
 mod image_scores;

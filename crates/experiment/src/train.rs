@@ -4,6 +4,7 @@ use crate::averaging::Average;
 use crate::config::{self, Config, TermWeight};
 use crate::error::ExperimentError;
 use crate::features::{Features, Part};
+use crate::hard_positions::hard_positions;
 use crate::memory;
 use crate::metrics_log::PassRecord;
 use crate::model::{LevelModel, LevelShape, Model};
@@ -65,6 +66,12 @@ impl<'a> Trainer<'a> {
         let (images, batch) = (features.train.len(), config.train.batch);
         if images < batch {
             return Err(ExperimentError::TooFew { images, batch });
+        }
+        let hard = config.train.hard;
+        if hard > 0.0 && model.levels.iter().any(|l| l.flow.whole_maps()) {
+            let reason = format!("the flow `{}` needs whole maps; set 0", config.flow.kind);
+            let value = hard.to_string();
+            return Err(ExperimentError::Setting { key: "train.hard", value, reason });
         }
         let weights = loss_config(&config.loss);
         let losses = model
@@ -172,10 +179,20 @@ impl<'a> Trainer<'a> {
             let labels: Vec<u32> = members.iter().map(|i| self.labels[*i]).collect();
             for (index, level) in self.model.levels.iter().enumerate() {
                 let scaled = maps.iter().map(|m| level.scaled(m.level(index)));
-                let batch = LevelBatch { maps: scaled.collect::<Result<_, _>>()?, labels: &labels };
+                let mut batch =
+                    LevelBatch { maps: scaled.collect::<Result<_, _>>()?, labels: &labels };
                 if pass == 0 && step == 0 {
                     let first: Vec<&[f32]> = batch.maps.iter().map(AsRef::as_ref).collect();
                     level.initialize(&first, self.model.device())?;
+                }
+                let mut rows =
+                    rows(train.positions, &level.shape, level.flow.whole_maps(), &mut places);
+                if train.hard > 0.0 {
+                    let wanted = (train.hard, rows.len());
+                    let device = self.model.device();
+                    batch =
+                        hard_positions(level, &batch, wanted, train.chunk, &mut places, device)?;
+                    rows = 0..rows.len();
                 }
                 let mut of_level = Step {
                     level,
@@ -185,8 +202,6 @@ impl<'a> Trainer<'a> {
                     chunk: train.chunk,
                     device: self.model.device(),
                 };
-                let rows =
-                    rows(train.positions, &level.shape, level.flow.whole_maps(), &mut places);
                 let losses = of_level.run(
                     &batch,
                     rows,

@@ -186,6 +186,20 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     require("train.average", average, c.train.average, "expected a share from 0 up, below 1")?;
     let share = c.train.positions > 0.0 && c.train.positions <= 1.0;
     require("train.positions", share, c.train.positions, "expected a share above 0, up to 1")?;
+    let hard = c.train.hard;
+    require("train.hard", (0.0..=1.0).contains(&hard), hard, "expected a share from 0 to 1")?;
+    require(
+        "train.hard",
+        hard == 0.0 || c.train.positions < 1.0,
+        hard,
+        "nothing is chosen where a step looks at all positions; set train.positions below 1, 0.25 say, or 0 here",
+    )?;
+    require(
+        "train.hard",
+        hard == 0.0 || condition == 0,
+        hard,
+        "positions chosen by image have no common position code; set flow.condition = 0, or 0 here",
+    )?;
     one_of("score.class", &c.score.class, &["given", "inferred"])?;
     let terms = hgad_losses::kinds();
     for name in c.loss.more.keys() {
