@@ -62,7 +62,14 @@ impl Place {
     /// The newest run of that name, once there is one: a name's folder comes before its first run.
     pub fn newest(&self, name: &str) -> Option<PathBuf> {
         let runs = std::fs::read_dir(self.path().join("runs").join(name)).ok()?;
-        runs.map(|e| e.unwrap().path()).max()
+        // Names tell seconds and then the seed; files tell which of one second came last.
+        let begun = |run: &PathBuf| {
+            let name = run.file_name().unwrap().to_string_lossy().into_owned();
+            let second = name.get(..15).map(String::from);
+            let written = std::fs::metadata(run.join("config.toml")).and_then(|m| m.modified());
+            (second, written.ok(), name)
+        };
+        runs.map(|e| e.unwrap().path()).max_by_key(begun)
     }
 }
 
