@@ -188,11 +188,12 @@ impl<'a> Trainer<'a> {
                 let mut rows =
                     rows(train.positions, &level.shape, level.flow.whole_maps(), &mut places);
                 if train.hard > 0.0 {
-                    let wanted = (train.hard, rows.len());
-                    let device = self.model.device();
+                    let share = train.positions * level.shape.positions() as f64;
+                    let count = (share.round() as usize).max(1);
+                    let (wanted, device) = ((train.hard, count), self.model.device());
                     batch =
                         hard_positions(level, &batch, wanted, train.chunk, &mut places, device)?;
-                    rows = 0..rows.len();
+                    rows = 0..count;
                 }
                 let mut of_level = Step {
                     level,
