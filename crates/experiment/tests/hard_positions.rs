@@ -97,8 +97,8 @@ fn it_trains_on_what_costs_most_and_the_same_again() {
     assert!(losses[2] < 0.8 * losses[0], "{losses:?}");
     assert_eq!(unlikely(0.25, 0.5), (half, losses));
     // Of a share that runs of rows do not come in, the easiest positions are still left out.
-    let (most, _) = unlikely(0.8, 1.0);
-    assert!(most[0] > 1.02 * usual[0] && most[0] < all[0], "{usual:?} {most:?} {all:?}");
+    let ((every, _), (most, _)) = (unlikely(1.0, 0.0), unlikely(0.8, 1.0));
+    assert!(most[0] > 1.02 * every[0] && most[0] < all[0], "{every:?} {most:?} {all:?}");
 }
 
 #[test]
