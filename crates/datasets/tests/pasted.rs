@@ -4,6 +4,7 @@ use hgad_datasets::{
     Dataset, DatasetError, PastedKind, PastedSet, Sample, Source, Split, SyntheticConfig,
     SyntheticSet, open, write_mvtec,
 };
+use image::GrayImage;
 use std::collections::HashSet;
 
 fn base() -> SyntheticSet {
@@ -59,6 +60,44 @@ fn a_mask_has_the_pixels_that_are_others_and_nothing_else_is_touched() {
         }
     }
     assert_eq!(seen, 72);
+}
+
+/// Pieces of a mask, those that touch at a corner counted as one.
+fn pieces(mask: &GrayImage) -> usize {
+    let (width, height) = mask.dimensions();
+    let mut left: HashSet<(u32, u32)> =
+        mask.enumerate_pixels().filter(|p| p.2[0] != 0).map(|p| (p.0, p.1)).collect();
+    let mut count = 0;
+    while let Some(start) = left.iter().next().copied() {
+        let mut open = vec![start];
+        while let Some((x, y)) = open.pop() {
+            for y in y.saturating_sub(1)..(y + 2).min(height) {
+                for x in x.saturating_sub(1)..(x + 2).min(width) {
+                    open.extend(left.remove(&(x, y)).then_some((x, y)));
+                }
+            }
+        }
+        count += 1;
+    }
+    count
+}
+
+#[test]
+fn some_images_have_one_anomaly_and_some_have_several() {
+    // Pieces in one colour are whole, but for what overlaps or is hardly to be seen at its rim.
+    let set = PastedSet::new(Box::new(base()), normal(), 4, &[PastedKind::Fill], 0);
+    let counts: Vec<usize> = set
+        .samples()
+        .iter()
+        .filter_map(|s| set.mask(s).unwrap())
+        .map(|mask| pieces(&mask))
+        .collect();
+    let share = |of: std::ops::RangeInclusive<usize>| {
+        counts.iter().filter(|c| of.contains(c)).count() as f32 / counts.len() as f32
+    };
+    assert!(share(1..=1) > 0.2, "{counts:?}");
+    assert!(share(2..=3) > 0.2, "{counts:?}");
+    assert!(share(4..=usize::MAX) > 0.2, "{counts:?}");
 }
 
 #[test]

@@ -20,7 +20,9 @@ pub use kind::PastedKind;
 use spot::Spot;
 
 /// Part of every content hash: raise it whenever any pixel changes.
-const GENERATOR: u32 = 2;
+const GENERATOR: u32 = 3;
+/// Most anomalies that one image has.
+const MOST: f32 = 8.0;
 /// What happens to be invisible is pasted again, elsewhere and otherwise, so often.
 const ATTEMPTS: u32 = 30;
 /// Share of what was pasted that is visibly another.
@@ -29,7 +31,8 @@ const VISIBLE_SHARE: f32 = 0.3;
 /// Normal images of a data set, and each of them again with synthetic anomalies.
 ///
 /// It stands in for the data set: its images can be had here too. The samples are test samples: first the normal ones, as they are, then of each its anomalous copies, whose
-/// kinds of anomaly take turns. Each copy follows from the seed, its sample's id and the pixels alone. A mask
+/// kinds of anomaly take turns. A copy has one anomaly to eight of its kind, one as often as two or three and
+/// as four to eight; the more there are, the smaller they may be. Each copy follows from the seed, its sample's id and the pixels alone. A mask
 /// has the pixels where a copy visibly differs from its original: by at least 4 of 255 on average over 3x3.
 pub struct PastedSet {
     base: Box<dyn Dataset>,
@@ -79,20 +82,14 @@ impl PastedSet {
             return Ok((self.base.image(self.original(sample))?, None));
         };
         let image = self.base.image(original)?;
-        let mut last = None;
-        for attempt in 0..ATTEMPTS {
-            let key = format!("pasted {} {} {attempt}", self.seed, sample.id);
-            let mut draw = Draw::new(&key);
-            let spot = Spot::new(&image, &mut draw);
-            let (pasted, area) = kind.paste(&image, &spot, &mut draw);
-            let mask = difference(&image, &pasted);
-            let seen = mask.as_raw().iter().filter(|v| **v != 0).count();
-            last = Some((pasted, Some(mask)));
-            if seen > 0 && seen as f32 >= VISIBLE_SHARE * area {
-                break;
-            }
+        let recipe = format!("pasted {} {}", self.seed, sample.id);
+        let count = (MOST + 1.0).powf(Draw::new(&recipe).range(0.0, 1.0)).min(MOST).floor();
+        let mut pasted = image.clone();
+        for one in 0..count as u32 {
+            pasted = paste_one(&pasted, kind, count, &format!("{recipe} {one}"));
         }
-        Ok(last.unwrap_or((image, None)))
+        let mask = difference(&image, &pasted);
+        Ok((pasted, Some(mask)))
     }
 
     /// The original and the kind of an anomalous sample; `None` for a normal one.
@@ -114,6 +111,22 @@ impl PastedSet {
     fn original<'s>(&'s self, sample: &'s Sample) -> &'s Sample {
         self.originals.iter().find(|s| s.id == sample.id).unwrap_or(sample)
     }
+}
+
+/// `image` with one anomaly more that can be seen, of `count` in all.
+fn paste_one(image: &RgbImage, kind: PastedKind, count: f32, recipe: &str) -> RgbImage {
+    let mut last = None;
+    for attempt in 0..ATTEMPTS {
+        let mut draw = Draw::new(&format!("{recipe} {attempt}"));
+        let spot = Spot::new(image, count, &mut draw);
+        let (pasted, area) = kind.paste(image, &spot, &mut draw);
+        let seen = difference(image, &pasted).as_raw().iter().filter(|v| **v != 0).count();
+        last = Some(pasted);
+        if seen > 0 && seen as f32 >= VISIBLE_SHARE * area {
+            break;
+        }
+    }
+    last.unwrap_or_else(|| image.clone())
 }
 
 /// Like `bottle/test/cut_paste/bottle_train_good_000-1.png`: unique, and a path in the layout of MVTec AD.

@@ -6,7 +6,7 @@ use crate::synthetic::draw::Draw;
 use crate::synthetic::geometry::{Point, Rotation, length, minus, smooth};
 use crate::synthetic::noise::fractal;
 
-/// Radii of anomalies, as shares of the image's shorter side.
+/// Radii of the anomaly of an image that has but one, as shares of the image's shorter side.
 const RADIUS: [f32; 2] = [0.012, 0.4];
 /// Places that are looked at for one anomaly: the one with most to see is taken.
 const PLACES: usize = 3;
@@ -29,11 +29,12 @@ pub(crate) struct Spot {
 
 impl Spot {
     /// Small ones are as frequent as large ones, and where there is texture they are more frequent than
-    /// on a plain ground.
-    pub(crate) fn new(image: &RgbImage, draw: &mut Draw) -> Self {
+    /// on a plain ground. Where an image has `count` of them, the largest are so much smaller that all of them
+    /// together cover no more than one may.
+    pub(crate) fn new(image: &RgbImage, count: f32, draw: &mut Draw) -> Self {
         let (width, height) = (image.width() as f32, image.height() as f32);
         let side = width.min(height);
-        let [from, to] = RADIUS;
+        let (from, to) = (RADIUS[0], RADIUS[1] / count.sqrt());
         let radius = (side * from * (to / from).powf(draw.range(0.0, 1.0))).max(2.0);
         // Transforms cut the middle square out.
         let reach = (side / 2.0 - radius).max(0.0);
