@@ -4,7 +4,7 @@ use hgad_datasets::{
     Dataset, DatasetError, PastedKind, PastedSet, Sample, Source, Split, SyntheticConfig,
     SyntheticSet, open, write_mvtec,
 };
-use image::GrayImage;
+use image::{GrayImage, Rgb, RgbImage};
 use std::collections::HashSet;
 
 fn base() -> SyntheticSet {
@@ -98,6 +98,49 @@ fn some_images_have_one_anomaly_and_some_have_several() {
     assert!(share(1..=1) > 0.2, "{counts:?}");
     assert!(share(2..=3) > 0.2, "{counts:?}");
     assert!(share(4..=usize::MAX) > 0.2, "{counts:?}");
+}
+
+/// One normal image of black bars on white.
+struct Bars(Vec<String>, Vec<Sample>);
+
+impl Dataset for Bars {
+    fn name(&self) -> &str {
+        "bars"
+    }
+
+    fn classes(&self) -> &[String] {
+        &self.0
+    }
+
+    fn samples(&self) -> &[Sample] {
+        &self.1
+    }
+
+    fn image(&self, _: &Sample) -> Result<RgbImage, DatasetError> {
+        Ok(RgbImage::from_fn(96, 96, |x, y| Rgb([[8, 240][usize::from((x + y / 9) % 24 < 12)]; 3])))
+    }
+
+    fn content_hash(&self, _: &Sample) -> Result<[u8; 32], DatasetError> {
+        Ok([0; 32])
+    }
+}
+
+#[test]
+fn an_image_of_two_tones_stays_one() {
+    let normal = Sample {
+        class: 0,
+        split: Split::Train,
+        defect: None,
+        source: Source::Generated(0),
+        id: "bars/train/good/0.png".into(),
+    };
+    let bars = Bars(vec!["bars".into()], vec![normal.clone()]);
+    let set = PastedSet::new(Box::new(bars), vec![normal], 60, &PastedKind::ALL, 0);
+    for sample in set.samples().iter().filter(|s| s.is_anomalous()) {
+        let (image, mask) = set.draw(sample).unwrap();
+        assert!(image.pixels().all(|p| *p == Rgb([8; 3]) || *p == Rgb([240; 3])), "{}", sample.id);
+        assert!(mask.unwrap().as_raw().iter().any(|v| *v != 0), "{}", sample.id);
+    }
 }
 
 #[test]

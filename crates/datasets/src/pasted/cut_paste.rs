@@ -13,7 +13,8 @@ pub(super) fn paint<'a>(image: &'a RgbImage, spot: &'a Spot, draw: &mut Draw) ->
     let from = draw.point(reach);
     let from = [from[0] + middle[0], from[1] + middle[1]];
     let turn = Rotation::new(draw.range(0.0, std::f32::consts::TAU));
-    let light = draw.range(0.8, 1.25);
+    // Every other one is lit as it was.
+    let light = if draw.sign() > 0.0 { 1.0 } else { draw.range(0.8, 1.25) };
     Paint {
         reach: 1.4,
         colour: Box::new(move |p, before| {

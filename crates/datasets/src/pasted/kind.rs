@@ -4,6 +4,7 @@ use image::{Rgb, RgbImage};
 use serde::{Deserialize, Serialize};
 
 use super::spot::Spot;
+use super::tones::Tones;
 use super::{cut_paste, fill, scratch, shade, texture, warp};
 use crate::synthetic::draw::Draw;
 use crate::synthetic::geometry::{Colour, Point};
@@ -52,7 +53,8 @@ impl PastedKind {
         }
     }
 
-    /// The image with an anomaly of this kind at `spot`, and about how many pixels it covers.
+    /// The image with an anomaly of this kind at `spot`, and about how many pixels it covers. An image of two
+    /// tones stays one.
     pub(super) fn paste(self, image: &RgbImage, spot: &Spot, draw: &mut Draw) -> (RgbImage, f32) {
         let paint = match self {
             Self::CutPaste => cut_paste::paint(image, spot, draw),
@@ -62,12 +64,19 @@ impl PastedKind {
             Self::Texture => texture::paint(spot, draw),
             Self::Warp => warp::paint(image, spot, draw),
         };
+        let (tones, between) = (Tones::of(image), draw.range(0.05, 0.95));
         let mut out = image.clone();
         let [columns, rows] = spot.bounds(image, paint.reach);
         for y in rows {
             for x in columns.clone() {
                 let before = image.get_pixel(x, y).0.map(|v| f32::from(v) / 255.0);
-                let after = (paint.colour)([x as f32 + 0.5, y as f32 + 0.5], before);
+                let mut after = (paint.colour)([x as f32 + 0.5, y as f32 + 0.5], before);
+                if after == before {
+                    continue;
+                }
+                if let Some(tones) = &tones {
+                    after = tones.taken(after, between);
+                }
                 let bytes = after.map(|v| (v * 255.0).round().clamp(0.0, 255.0) as u8);
                 out.put_pixel(x, y, Rgb(bytes));
             }

@@ -8,6 +8,7 @@ mod scratch;
 mod shade;
 mod spot;
 mod texture;
+mod tones;
 mod warp;
 
 use image::{GrayImage, RgbImage};
@@ -20,10 +21,11 @@ pub use kind::PastedKind;
 use spot::Spot;
 
 /// Part of every content hash: raise it whenever any pixel changes.
-const GENERATOR: u32 = 3;
+const GENERATOR: u32 = 5;
 /// Most anomalies that one image has.
 const MOST: f32 = 8.0;
-/// What happens to be invisible is pasted again, elsewhere and otherwise, so often.
+/// What happens to be invisible is pasted again, elsewhere and otherwise, so often; then as noise, which is seen
+/// on any ground.
 const ATTEMPTS: u32 = 30;
 /// Share of what was pasted that is visibly another.
 const VISIBLE_SHARE: f32 = 0.3;
@@ -116,7 +118,8 @@ impl PastedSet {
 /// `image` with one anomaly more that can be seen, of `count` in all.
 fn paste_one(image: &RgbImage, kind: PastedKind, count: f32, recipe: &str) -> RgbImage {
     let mut last = None;
-    for attempt in 0..ATTEMPTS {
+    for attempt in 0..2 * ATTEMPTS {
+        let kind = if attempt < ATTEMPTS { kind } else { PastedKind::Texture };
         let mut draw = Draw::new(&format!("{recipe} {attempt}"));
         let spot = Spot::new(image, count, &mut draw);
         let (pasted, area) = kind.paste(image, &spot, &mut draw);
