@@ -51,6 +51,30 @@ fn the_test_images_are_not_looked_at() {
 }
 
 #[test]
+fn none_are_needed() {
+    let place = Place::new();
+    let photos = place.path().join("photos");
+    succeed(place.command(&["datasets", "synthesize", photos.to_str().unwrap()]));
+    for part in ["test", "ground_truth"] {
+        std::fs::remove_dir_all(photos.join("gear").join(part)).unwrap();
+    }
+    let root = format!("data.root={}", photos.display());
+    let own = ["data.set=folder", root.as_str()];
+    let settings: Vec<&str> = SMALL.iter().copied().filter(|s| !s.contains("synthetic")).collect();
+    let test = [&settings[..], &own].concat();
+    let (code, printed) = common::fail(place.experiment("demo", &test, &[]));
+    assert!(code == 2 && printed.contains("class `gear` has no test images"), "{code} {printed}");
+    assert!(printed.contains("`eval.on=pasted` needs none"), "{printed}");
+
+    let pasted = [&test[..], &["eval.on=pasted", "eval.copies=1"]].concat();
+    succeed(place.experiment("demo", &pasted, &[]));
+    let run = place.run_of("demo");
+    let results: Value =
+        serde_json::from_slice(&std::fs::read(run.join("results.json")).unwrap()).unwrap();
+    assert!(results["classes"]["gear"]["image_auroc"].as_f64().is_some(), "{results}");
+}
+
+#[test]
 fn anomalies_can_be_looked_at() {
     let place = Place::new();
     let (photos, out) = (place.path().join("photos"), place.path().join("pasted"));

@@ -45,14 +45,6 @@ pub enum DatasetError {
         /// Folder that should hold them.
         folder: PathBuf,
     },
-    /// A class has no image to test on.
-    #[error("class `{class}` has no test images: expected image files in {}", folder.display())]
-    NoTestImages {
-        /// The class.
-        class: String,
-        /// Folder that should hold them.
-        folder: PathBuf,
-    },
     /// An anomalous test image has no mask although its class has others.
     #[error(
         "the anomalous image {} has no mask: expected {}",

@@ -72,7 +72,7 @@ impl Tree {
             true => folders(&test)?,
             false => Vec::new(),
         };
-        let (mut count, mut with_masks) = (0, false);
+        let mut with_masks = false;
         let mut without_mask = None;
         for (kind, path) in kinds {
             let anomalous = kind != self.normal;
@@ -83,7 +83,6 @@ impl Tree {
             };
             with_masks |= !masks.is_empty();
             for image in images(&self.image_folder(&path))? {
-                count += 1;
                 let image_stem = stem(&image);
                 let mask = self
                     .mask_endings
@@ -94,9 +93,6 @@ impl Tree {
                 }
                 push(Split::Test, anomalous.then_some(&*kind), image, mask);
             }
-        }
-        if count == 0 {
-            return Err(DatasetError::NoTestImages { class: class.into(), folder: test });
         }
         match without_mask {
             None => Ok(()),

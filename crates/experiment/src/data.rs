@@ -44,7 +44,18 @@ pub fn open(config: &Config) -> Result<Data, ExperimentError> {
     if config.eval.on == "pasted" {
         return pasted(config, dataset, train, held_out);
     }
-    let test = of(Split::Test);
+    let test: Vec<Sample> = of(Split::Test);
+    let tested = |class: usize| test.iter().any(|s| s.class == class);
+    if let Some(class) = (0..dataset.classes().len()).find(|class| !tested(*class)) {
+        return Err(ExperimentError::Setting {
+            key: "eval.on",
+            value: config.eval.on.clone(),
+            reason: format!(
+                "class `{}` has no test images; `eval.on=pasted` needs none: it tests on synthetic anomalies pasted on normal images that are held out",
+                dataset.classes()[class]
+            ),
+        });
+    }
     Ok(Data { dataset, train, held_out, test })
 }
 
