@@ -515,7 +515,8 @@ impl Default for CalibrationConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct EvalConfig {
     /// `"test"`: the data set's test images. `"pasted"`: normal images that were held out and synthetic
-    /// anomalies pasted on them; the test images are not looked at, so that settings may be chosen by this.
+    /// anomalies pasted on them; the test images are not looked at, so that settings may be chosen by this,
+    /// and there need be none.
     pub on: String,
     /// Anomalous copies of each held-out image, where `on = "pasted"`.
     pub copies: usize,
