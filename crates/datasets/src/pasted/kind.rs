@@ -53,9 +53,15 @@ impl PastedKind {
         }
     }
 
-    /// The image with an anomaly of this kind at `spot`, and about how many pixels it covers. An image of two
-    /// tones stays one.
-    pub(super) fn paste(self, image: &RgbImage, spot: &Spot, draw: &mut Draw) -> (RgbImage, f32) {
+    /// The image with an anomaly of this kind at `spot`, in the image's `tones` where it has but two, and about
+    /// how many pixels it covers.
+    pub(super) fn paste(
+        self,
+        image: &RgbImage,
+        tones: Option<&Tones>,
+        spot: &Spot,
+        draw: &mut Draw,
+    ) -> (RgbImage, f32) {
         let paint = match self {
             Self::CutPaste => cut_paste::paint(image, spot, draw),
             Self::Fill => fill::paint(image, spot, draw),
@@ -64,17 +70,18 @@ impl PastedKind {
             Self::Texture => texture::paint(spot, draw),
             Self::Warp => warp::paint(image, spot, draw),
         };
-        let (tones, between) = (Tones::of(image), draw.range(0.05, 0.95));
+        let between = draw.range(0.05, 0.95);
         let mut out = image.clone();
         let [columns, rows] = spot.bounds(image, paint.reach);
         for y in rows {
             for x in columns.clone() {
                 let before = image.get_pixel(x, y).0.map(|v| f32::from(v) / 255.0);
                 let mut after = (paint.colour)([x as f32 + 0.5, y as f32 + 0.5], before);
+                // Soft edges of the product's own are left as they are.
                 if after == before {
                     continue;
                 }
-                if let Some(tones) = &tones {
+                if let Some(tones) = tones {
                     after = tones.taken(after, between);
                 }
                 let bytes = after.map(|v| (v * 255.0).round().clamp(0.0, 255.0) as u8);

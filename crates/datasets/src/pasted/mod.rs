@@ -19,11 +19,12 @@ use crate::synthetic::draw::Draw;
 use crate::synthetic::render::difference;
 pub use kind::PastedKind;
 use spot::Spot;
+use tones::Tones;
 
 /// Part of every content hash: raise it whenever any pixel changes.
-const GENERATOR: u32 = 5;
+const GENERATOR: u32 = 6;
 /// Most anomalies that one image has.
-const MOST: f32 = 8.0;
+const MOST: u32 = 8;
 /// What happens to be invisible is pasted again, elsewhere and otherwise, so often; then as noise, which is seen
 /// on any ground.
 const ATTEMPTS: u32 = 30;
@@ -32,10 +33,11 @@ const VISIBLE_SHARE: f32 = 0.3;
 
 /// Normal images of a data set, and each of them again with synthetic anomalies.
 ///
-/// It stands in for the data set: its images can be had here too. The samples are test samples: first the normal ones, as they are, then of each its anomalous copies, whose
-/// kinds of anomaly take turns. A copy has one anomaly to eight of its kind, one as often as two or three and
-/// as four to eight; the more there are, the smaller they may be. Each copy follows from the seed, its sample's id and the pixels alone. A mask
-/// has the pixels where a copy visibly differs from its original: by at least 4 of 255 on average over 3x3.
+/// It stands in for the data set: its images can be had here too. The samples are test samples: first the normal
+/// ones, as they are, then of each its anomalous copies, whose kinds of anomaly take turns. A copy has one anomaly
+/// to eight of its kind, one as often as two or three and about as often as four to eight; the more there are, the
+/// smaller they may be. Each copy follows from the seed, its sample's id and the pixels alone. A mask has the
+/// pixels where a copy visibly differs from its original: by at least 4 of 255 on average over 3x3.
 pub struct PastedSet {
     base: Box<dyn Dataset>,
     seed: u64,
@@ -85,10 +87,14 @@ impl PastedSet {
         };
         let image = self.base.image(original)?;
         let recipe = format!("pasted {} {}", self.seed, sample.id);
-        let count = (MOST + 1.0).powf(Draw::new(&recipe).range(0.0, 1.0)).min(MOST).floor();
+        // Few are as frequent as many by their logarithm, as radii are.
+        let count = (MOST as f32 + 1.0).powf(Draw::new(&recipe).range(0.0, 1.0)) as u32;
+        let count = count.min(MOST);
+        let tones = Tones::of(&image);
         let mut pasted = image.clone();
-        for one in 0..count as u32 {
-            pasted = paste_one(&pasted, kind, count, &format!("{recipe} {one}"));
+        for one in 0..count {
+            let recipe = format!("{recipe} {one}");
+            pasted = paste_one(&pasted, tones.as_ref(), kind, count, &recipe);
         }
         let mask = difference(&image, &pasted);
         Ok((pasted, Some(mask)))
@@ -116,13 +122,19 @@ impl PastedSet {
 }
 
 /// `image` with one anomaly more that can be seen, of `count` in all.
-fn paste_one(image: &RgbImage, kind: PastedKind, count: f32, recipe: &str) -> RgbImage {
+fn paste_one(
+    image: &RgbImage,
+    tones: Option<&Tones>,
+    kind: PastedKind,
+    count: u32,
+    recipe: &str,
+) -> RgbImage {
     let mut last = None;
     for attempt in 0..2 * ATTEMPTS {
         let kind = if attempt < ATTEMPTS { kind } else { PastedKind::Texture };
         let mut draw = Draw::new(&format!("{recipe} {attempt}"));
         let spot = Spot::new(image, count, &mut draw);
-        let (pasted, area) = kind.paste(image, &spot, &mut draw);
+        let (pasted, area) = kind.paste(image, tones, &spot, &mut draw);
         let seen = difference(image, &pasted).as_raw().iter().filter(|v| **v != 0).count();
         last = Some(pasted);
         if seen > 0 && seen as f32 >= VISIBLE_SHARE * area {

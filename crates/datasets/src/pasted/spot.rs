@@ -31,10 +31,10 @@ impl Spot {
     /// Small ones are as frequent as large ones, and where there is texture they are more frequent than
     /// on a plain ground. Where an image has `count` of them, the largest are so much smaller that all of them
     /// together cover no more than one may.
-    pub(crate) fn new(image: &RgbImage, count: f32, draw: &mut Draw) -> Self {
+    pub(crate) fn new(image: &RgbImage, count: u32, draw: &mut Draw) -> Self {
         let (width, height) = (image.width() as f32, image.height() as f32);
         let side = width.min(height);
-        let (from, to) = (RADIUS[0], RADIUS[1] / count.sqrt());
+        let (from, to) = (RADIUS[0], RADIUS[1] / (count as f32).sqrt());
         let radius = (side * from * (to / from).powf(draw.range(0.0, 1.0))).max(2.0);
         // Transforms cut the middle square out.
         let reach = (side / 2.0 - radius).max(0.0);

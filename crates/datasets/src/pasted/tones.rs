@@ -4,12 +4,14 @@ use image::RgbImage;
 
 use crate::synthetic::geometry::Colour;
 
-/// Grey levels that count as one tone.
-const WIDTH: usize = 16;
+/// Grey levels that count as one tone: what compression leaves of it.
+const WIDTH: usize = 8;
 /// Grey levels that two tones are apart at least.
 const APART: usize = 64;
 /// Share of an image's pixels that are of its two tones.
 const SHARE: f64 = 0.9;
+/// Share of either: a plain ground with a speck on it has one tone.
+const EITHER: f64 = 0.01;
 
 /// Two colours, each 0 to 1.
 pub(super) struct Tones([Colour; 2]);
@@ -24,8 +26,10 @@ impl Tones {
         let starts = 0..=256 - WIDTH;
         let first = starts.clone().max_by_key(|v| window(*v))?;
         let second = starts.filter(|v| v.abs_diff(first) >= APART).max_by_key(|v| window(*v))?;
-        let of_both = (window(first) + window(second)) as f64;
-        if of_both < SHARE * f64::from(image.width()) * f64::from(image.height()) {
+        let share = |from: usize| {
+            window(from) as f64 / f64::from(image.width()) / f64::from(image.height())
+        };
+        if share(first) + share(second) < SHARE || share(second) < EITHER {
             return None;
         }
         let mean = |from: usize| {
