@@ -126,7 +126,9 @@ impl fmt::Display for Report {
                 Some(c) => write!(f, "  {:5}  {:4}  {:9}", c.train, c.test_good, c.test_anomalous)?,
                 None => write!(f, "  {:>5}  {:>4}  {:>9}", "-", "-", "-")?,
             }
+            let untested = class.found.is_some_and(|c| c.test_good + c.test_anomalous == 0);
             match class.problems.is_empty() {
+                true if untested => writeln!(f, "  no test images")?,
                 true => writeln!(f)?,
                 false => writeln!(f, "  {}", class.problems.join("; "))?,
             }

@@ -5,7 +5,7 @@ mod tiny;
 use std::path::Path;
 
 use hgad_datasets::{
-    DatasetError, Descriptor, find_unreadable, layout_by_name, open, read_image, read_mask,
+    DatasetError, Descriptor, Report, find_unreadable, layout_by_name, open, read_image, read_mask,
     verify_image,
 };
 use image::{DynamicImage, GrayImage, Luma, Rgba, RgbaImage};
@@ -75,6 +75,8 @@ fn a_class_without_test_images_is_allowed() {
     folder.remove("zip/test");
     let set = open("folder", folder.path()).unwrap();
     assert_eq!(tiny::count(&*set, 1), (2, 0, 0));
+    let text = Report::of(&Descriptor::by_name("folder").unwrap(), &*set).unwrap().to_string();
+    assert_eq!(text.lines().filter(|l| l.contains("no test images")).count(), 1, "{text}");
 }
 
 #[test]
