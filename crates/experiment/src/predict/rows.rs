@@ -127,7 +127,7 @@ impl RowFiles {
     pub(crate) fn begin(folder: &Path) -> Result<Self, ExperimentError> {
         atomic::create_dir(folder)?;
         let aside = || {
-            let file = tempfile::Builder::new().prefix(".writing-").tempfile_in(folder);
+            let file = atomic::beside().tempfile_in(folder);
             file.map(BufWriter::new).map_err(|e| ExperimentError::io("write", folder, e))
         };
         let mut files = Self { folder: folder.into(), jsonl: aside()?, csv: aside()? };
