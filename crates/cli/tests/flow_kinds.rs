@@ -31,6 +31,7 @@ fn each_learns_and_is_evaluated() {
         &["flow.kind=glow", "flow.actnorm=identity"],
         &["flow.kind=spline", "flow.bins=4", "flow.tail_bound=5"],
         &["flow.permutation=hard"],
+        &["flow.affine=data"],
         &["flow.permutation=householder", "flow.reflections=4"],
         &["flow.permutation=lu"],
         &["flow.kind=glow", "flow.permutation=soft", "flow.condition=0"],
@@ -65,12 +66,16 @@ fn what_makes_no_flow_is_told_before_anything_runs() {
         ("flow.kind=flew", "realnvp"),
         ("flow.permutation=random", "householder"),
         ("flow.actnorm=batch", "identity"),
+        ("flow.affine=batch", "identity"),
+        ("flow.kind=glow flow.affine=data", "flow.actnorm"),
         ("flow.bins=1", "flow.bins"),
         ("flow.tail_bound=0", "flow.tail_bound"),
         ("flow.reflections=0", "flow.reflections"),
         ("flow.options={ speed = 3 }", "speed"),
     ] {
-        let settings = [SMALL, &[wrong]].concat();
+        let wrong: Vec<&str> =
+            if wrong.contains('{') { vec![wrong] } else { wrong.split(' ').collect() };
+        let settings = [SMALL, &wrong].concat();
         let (code, printed) = fail(place.experiment("demo", &settings, &[]));
         assert_eq!(code, 2, "{printed}");
         assert!(printed.contains(word), "{printed}");

@@ -252,6 +252,10 @@ pub struct FlowConfig {
     /// Where the normalizations of glow and spline start: at `data`, the mean and deviation of the
     /// first batch, or as the `identity`.
     pub actnorm: String,
+    /// Where the global affine map at the end of a block of coupling and fastflow starts: as the
+    /// `identity`, the paper's, or at `data`, so that a first batch leaves each block with mean 0 and
+    /// variance 1.
+    pub affine: String,
     /// Bins of a spline, 2 to 256.
     pub bins: usize,
     /// A spline leaves values beyond this as they are.
@@ -272,6 +276,7 @@ impl Default for FlowConfig {
             permutation: String::new(),
             reflections: 8,
             actnorm: "data".into(),
+            affine: "identity".into(),
             bins: 8,
             tail_bound: 3.0,
             options: Table::new(),
@@ -450,7 +455,8 @@ impl Default for TrainConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScoreConfig {
-    /// `product` (the paper's) or `sum` of likelihood and entropy, `likelihood` or `entropy` alone;
+    /// `product` (the paper's) or `sum` of likelihood and entropy, `likelihood` or `entropy` alone, all relative to the
+    /// best of the test set; `standardized`, likelihood in deviations of normal images, which needs no test set;
     /// empty: `product`, or `likelihood` under a prior without classes.
     pub rule: String,
     /// Whether the class of a test image is `given`, as the paper has it, or `inferred` from the
@@ -461,6 +467,14 @@ pub struct ScoreConfig {
     /// Share of a map's values, the largest, whose mean is the score of the image; 0 for the largest
     /// value alone, as the paper has it.
     pub top: f64,
+    /// Sharpness of a soft maximum over a map, `ln(mean exp(soft * m)) / soft`, as the score of the image in
+    /// place of the mean of the largest values; 0 for that. It goes by the units of the map: under the
+    /// `standardized` rule 1 to 3.
+    pub soft: f64,
+    /// What log-likelihood and negative entropy, in nats, are divided by before they are exponentials, under
+    /// every rule but `standardized`: above 1 what is unlikely is told apart in steps, below 1 anything less
+    /// than usual is all one. The paper's are 1.
+    pub temperatures: [f64; 2],
     /// How much the maps of one image of the pyramid count beside those of the next larger one, under the
     /// `standardized` rule; 1 for all alike. Of a class whose photographs are smaller than `data.img_size` the size
     /// nearest to theirs counts most, and each step from it, up or down, as much less.
@@ -481,6 +495,8 @@ impl Default for ScoreConfig {
             class: "given".into(),
             sigma: 4.0,
             top: 0.0,
+            soft: 0.0,
+            temperatures: [1.0; 2],
             coarser: 1.0,
             relative: 0.0,
             nearness: 1.0,

@@ -79,6 +79,8 @@ pub(crate) fn map_config(config: &Config) -> MapConfig {
         size: config.data.mask_size,
         sigma: config.score.sigma,
         top: config.score.top,
+        soft: config.score.soft,
+        temperatures: config.score.temperatures,
         sizes: config.backbone.pyramid,
         coarser: config.score.coarser,
         relative: config.score.relative,

@@ -35,6 +35,7 @@ pub mod model_file;
 mod native_size;
 mod optimizer;
 mod options;
+mod places;
 pub mod predict;
 mod progress;
 mod reference;

@@ -316,12 +316,16 @@ impl LevelModel {
     /// Latents (N, D) of single vectors, `features` (N, D) each at its own of `positions` (N).
     ///
     /// # Errors
-    /// Shapes that do not fit; a position beyond the map.
+    /// Shapes that do not fit; a position beyond the map; a flow that looks at neighbours.
     pub fn latents_at(
         &self,
         features: &Tensor,
         positions: &[u32],
     ) -> Result<Tensor, ExperimentError> {
+        if self.flow.whole_maps() {
+            let LevelShape { height, width, .. } = self.shape;
+            return Err(FlowError::Map { height, width, rows: positions.len() }.into());
+        }
         let code = match &self.position {
             Some(p) => {
                 let index = Tensor::from_slice(positions, positions.len(), p.device())?;
@@ -491,7 +495,8 @@ fn flow_config(c: &config::FlowConfig, shape: LevelShape) -> Result<FlowConfig, 
         map: (shape.height, shape.width),
         permutation,
         reflections: c.reflections,
-        actnorm: ActNormStart::named(&c.actnorm)?,
+        actnorm: ActNormStart::named("actnorm", &c.actnorm)?,
+        affine: ActNormStart::named("affine", &c.affine)?,
         bins: c.bins,
         tail_bound: c.tail_bound,
         options: options(&c.options),

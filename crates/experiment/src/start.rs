@@ -1,25 +1,17 @@
-//! What of a model starts from data: the scale of its features, and the centres of its prior.
+//! What of a model starts from data: the scale of its features, normalizations of its flow, and the centres
+//! of its prior.
 
 use crate::config::Config;
 use crate::error::ExperimentError;
 use crate::features::{Features, Part};
 use crate::model::{LevelModel, Model};
-use candle_core::Tensor;
+use crate::places::{Place, latents, vectors};
+use crate::train::order;
 use hgad_parameters::seeded;
 use hgad_priors::Start;
 
 /// Vectors of a level that its scale is taken from.
 const FOR_SCALE: usize = 100_000;
-/// Vectors that go through the flow at once.
-const CHUNK: usize = 4096;
-
-/// Some vectors of the training images of one level.
-struct Sample {
-    /// (N, D), row-major.
-    vectors: Vec<f32>,
-    positions: Vec<u32>,
-    labels: Vec<u32>,
-}
 
 /// Sets what starts from data, from the training images; once, before the first step.
 ///
@@ -33,11 +25,30 @@ pub(crate) fn start(
     model.track(false);
     for (index, level) in model.levels.iter().enumerate() {
         if level.is_scaled() {
-            level.fit_scaling(&sample(config, features, level, index, FOR_SCALE)?.vectors)?;
+            let places = draw(config, features, level, index, FOR_SCALE);
+            level.fit_scaling(&vectors(features, Part::Train, (index, level), &places)?)?;
+        }
+        if level.flow.starts_from_data() {
+            start_flow(config, model, features, (index, level))?;
         }
         start_prior(config, model, features, (index, level), "prior.start", &config.prior.start)?;
     }
     Ok(())
+}
+
+/// Starts the flow of one level from the first batch of the first pass, before the prior looks at its latents.
+fn start_flow(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+    (index, level): (usize, &LevelModel),
+) -> Result<(), ExperimentError> {
+    let first = order(config, features, 0).into_iter().take(config.train.batch);
+    let maps = first.map(|i| features.maps(Part::Train, i)).collect::<Result<Vec<_>, _>>()?;
+    let scaled = maps.iter().map(|m| level.scaled(m.level(index)));
+    let scaled = scaled.collect::<Result<Vec<_>, _>>()?;
+    let batch: Vec<&[f32]> = scaled.iter().map(AsRef::as_ref).collect();
+    level.initialize(&batch, model.device())
 }
 
 /// Places the prior's centres anew on the latents of the trained flow, where `prior.settle` says so; once,
@@ -107,48 +118,26 @@ fn latents_for_prior(
     (index, level): (usize, &LevelModel),
 ) -> Result<(Vec<f32>, Vec<u32>), ExperimentError> {
     let count = config.prior.sample.saturating_mul(model.classes.len());
-    let sample = sample(config, features, level, index, count)?;
-    let z = latents(level, sample.vectors, &sample.positions, model)?;
-    Ok((z, sample.labels))
+    let places = draw(config, features, level, index, count);
+    let z = latents(model, features, Part::Train, (index, level), &places)?;
+    Ok((z, places.iter().map(|(image, _)| features.train[*image].class as u32).collect()))
 }
 
-/// About `count` vectors, as many of each image, at places drawn from the seed.
-fn sample(
+/// About `count` places of the training images, as many of each image, drawn from the seed.
+fn draw(
     config: &Config,
     features: &Features,
     level: &LevelModel,
     index: usize,
     count: usize,
-) -> Result<Sample, ExperimentError> {
-    let (dim, positions) = (level.shape.channels, level.shape.positions());
+) -> Vec<Place> {
+    let positions = level.shape.positions();
     let of_each = count.div_ceil(features.train.len().max(1)).min(positions);
     let mut draws = seeded(config.seed, &format!("start.{index}.{count}"));
-    let mut out = Sample { vectors: Vec::new(), positions: Vec::new(), labels: Vec::new() };
-    for (image, sample) in features.train.iter().enumerate() {
-        let maps = features.maps(Part::Train, image)?;
-        let map = maps.level(index);
-        for position in draws.permutation(positions).into_iter().take(of_each) {
-            out.vectors.extend_from_slice(&map[position * dim..(position + 1) * dim]);
-            out.positions.push(position as u32);
-            out.labels.push(sample.class as u32);
-        }
+    let mut places = Vec::with_capacity(of_each * features.train.len());
+    for image in 0..features.train.len() {
+        let drawn = draws.permutation(positions).into_iter().take(of_each);
+        places.extend(drawn.map(|position| (image, position)));
     }
-    Ok(out)
-}
-
-/// Latents (N, D), row-major.
-fn latents(
-    level: &LevelModel,
-    vectors: Vec<f32>,
-    positions: &[u32],
-    model: &Model,
-) -> Result<Vec<f32>, ExperimentError> {
-    let dim = level.shape.channels;
-    let scaled = level.scaled(vectors.into())?;
-    let mut out = Vec::with_capacity(scaled.len());
-    for (x, positions) in scaled.chunks(CHUNK * dim).zip(positions.chunks(CHUNK)) {
-        let x = Tensor::from_slice(x, (positions.len(), dim), model.device())?;
-        out.extend(crate::model::host(&level.latents_at(&x, positions)?)?);
-    }
-    Ok(out)
+    places
 }

@@ -157,8 +157,7 @@ impl<'a> Trainer<'a> {
         }
         self.model.track(true);
         let mut places = seeded(self.config.seed, &format!("positions.{pass}"));
-        let order = seeded(self.config.seed, &format!("order.{pass}"))
-            .permutation(self.features.train.len());
+        let order = order(self.config, self.features, pass);
         let mut sums = StepLoss { total: 0.0, terms: Vec::new() };
         let mut rate = 0.0;
         let images = (steps * train.batch) as u64;
@@ -181,10 +180,6 @@ impl<'a> Trainer<'a> {
                 let scaled = maps.iter().map(|m| level.scaled(m.level(index)));
                 let mut batch =
                     LevelBatch { maps: scaled.collect::<Result<_, _>>()?, labels: &labels };
-                if pass == 0 && step == 0 {
-                    let first: Vec<&[f32]> = batch.maps.iter().map(AsRef::as_ref).collect();
-                    level.initialize(&first, self.model.device())?;
-                }
                 let mut rows =
                     rows(train.positions, &level.shape, level.flow.whole_maps(), &mut places);
                 if train.hard > 0.0 {
@@ -260,6 +255,11 @@ fn rows(share: f64, shape: &LevelShape, whole: bool, draws: &mut Draws) -> Range
 }
 
 /// The mean of `count` losses and of each term.
+/// The training images in the order of pass number `pass`, drawn from the seed and the number alone.
+pub(crate) fn order(config: &Config, features: &Features, pass: usize) -> Vec<usize> {
+    seeded(config.seed, &format!("order.{pass}")).permutation(features.train.len())
+}
+
 fn means(sums: &StepLoss, count: usize) -> (f64, Vec<(&'static str, f64)>) {
     let mean = |sum: f32| sum as f64 / count as f64;
     (mean(sums.total), sums.terms.iter().map(|(name, sum)| (*name, mean(*sum))).collect())

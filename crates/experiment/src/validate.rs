@@ -89,6 +89,13 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         one_of("flow.permutation", &c.flow.permutation, &hgad_flows::PERMUTATIONS)?;
     }
     one_of("flow.actnorm", &c.flow.actnorm, &hgad_flows::ACTNORM_STARTS)?;
+    one_of("flow.affine", &c.flow.affine, &hgad_flows::ACTNORM_STARTS)?;
+    require(
+        "flow.affine",
+        c.flow.affine == "identity" || ["coupling", "fastflow"].contains(&c.flow.kind.as_str()),
+        &c.flow.affine,
+        "only coupling and fastflow have a global affine map; see flow.actnorm for glow and spline",
+    )?;
     let bins = c.flow.bins;
     require("flow.bins", (2..=256).contains(&bins), bins, "expected 2 to 256")?;
     one_of("prior.kind", &c.prior.kind, &hgad_priors::kinds())?;
@@ -161,6 +168,29 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     )?;
     let top = (0.0..=1.0).contains(&c.score.top);
     require("score.top", top, c.score.top, "expected a share from 0 to 1")?;
+    let soft = c.score.soft;
+    require(
+        "score.soft",
+        soft >= 0.0 && soft.is_finite(),
+        soft,
+        "expected 0 or a positive number",
+    )?;
+    require(
+        "score.soft",
+        soft == 0.0 || c.score.top == 0.0,
+        soft,
+        "a soft maximum is over all values of a map; set score.top = 0, or 0 here",
+    )?;
+    let temperatures = c.score.temperatures;
+    let text = format!("{temperatures:?}");
+    let good = temperatures.iter().all(|t| *t > 0.0 && t.is_finite());
+    require("score.temperatures", good, &text, "expected two positive numbers")?;
+    require(
+        "score.temperatures",
+        temperatures == [1.0; 2] || c.score.rule != "standardized",
+        &text,
+        "the score rule `standardized` takes no exponentials of them; set score.rule = \"product\", or [1, 1] here",
+    )?;
     let coarser = c.score.coarser;
     let good = coarser > 0.0 && coarser.is_finite();
     require("score.coarser", good, coarser, "expected a positive number")?;

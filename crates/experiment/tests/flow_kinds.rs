@@ -73,6 +73,11 @@ fn a_part_of_a_map_is_refused() {
     let message = model.levels[0].latents(&x, 0, 6).unwrap_err().to_string();
     assert!(message.contains("4 x 3"), "{message}");
     model.levels[0].latents(&x, 0, 12).unwrap();
+    // Twelve vectors from anywhere would be taken for a map.
+    let places: Vec<u32> = (0..12).collect();
+    let x = x.narrow(0, 0, 12).unwrap();
+    let message = model.levels[0].latents_at(&x, &places).unwrap_err().to_string();
+    assert!(message.contains("4 x 3"), "{message}");
 }
 
 fn small(kind: &str, cache: &std::path::Path) -> Config {
@@ -110,8 +115,14 @@ fn train(trainer: &mut Trainer, from: usize, to: usize) {
 #[test]
 fn starts_from_data_are_the_same_again_and_survive_a_checkpoint() {
     let dir = tempfile::tempdir().unwrap();
-    for kind in ["glow", "spline"] {
-        let config = small(kind, dir.path());
+    let actnorm = "blocks.0.actnorm.log_scale";
+    for (kind, name) in
+        [("glow", actnorm), ("spline", actnorm), ("coupling", "module_list.0.global_offset")]
+    {
+        let mut config = small(kind, dir.path());
+        if kind == "coupling" {
+            config.flow.affine = "data".into();
+        }
         let data = data::open(&config).unwrap();
         let features = features::prepare(&config, &data, &Silent).unwrap();
         let start = || {
@@ -124,8 +135,8 @@ fn starts_from_data_are_the_same_again_and_survive_a_checkpoint() {
         // What the first batch asks for is far from the identity, and more than a step away.
         let scale = |t: &Trainer| {
             let all = state(&t.model);
-            let name = "levels.1.flow.blocks.0.actnorm.log_scale";
-            all.into_iter().find(|(n, _)| n == name).unwrap().1
+            let name = format!("levels.1.flow.{name}");
+            all.into_iter().find(|(n, _)| *n == name).unwrap().1
         };
         assert!(scale(&whole).iter().any(|s| s.abs() > 0.3), "{kind}: {:?}", scale(&whole));
         train(&mut whole, 1, 4);
@@ -144,5 +155,42 @@ fn starts_from_data_are_the_same_again_and_survive_a_checkpoint() {
         assert!(state(&resumed.model) == state(&whole.model), "{kind}: resumed otherwise");
         train(&mut again, 2, 4);
         assert!(state(&again.model) == state(&whole.model), "{kind}: another run differs");
+    }
+}
+
+#[test]
+fn a_prior_starts_from_latents_of_the_flow_as_it_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    for (kind, affine) in [("glow", "identity"), ("coupling", "data"), ("fastflow", "data")] {
+        let mut config = small(kind, dir.path());
+        config.flow.affine = affine.into();
+        config.prior.kind = "mixture".into();
+        config.prior.start = "clusters".into();
+        // A step so small that all is where it started.
+        config.train.rate = 1e-12;
+        let data = data::open(&config).unwrap();
+        let features = features::prepare(&config, &data, &Silent).unwrap();
+        let classes = data.dataset.classes();
+        let model = Model::new(&config, features.shapes(), classes, &Device::Cpu).unwrap();
+        let mut trainer = Trainer::new(&config, model, &features).unwrap();
+        train(&mut trainer, 0, 1);
+        let level = &trainer.model.levels[0];
+        let (positions, dim) = (level.shape.positions(), level.shape.channels);
+        let mut means = vec![vec![0.0f32; dim]; classes.len()];
+        for (i, sample) in features.train.iter().enumerate() {
+            let maps = features.maps(features::Part::Train, i).unwrap();
+            let x = level.scaled(maps.level(0)).unwrap().into_owned();
+            let x = Tensor::from_vec(x, (positions, dim), &Device::Cpu).unwrap();
+            let z = values(&level.latents(&x, 0, positions).unwrap().0.detach());
+            let own = features.train.iter().filter(|s| s.class == sample.class).count();
+            for (j, v) in z.into_iter().enumerate() {
+                means[sample.class][j % dim] += v / (own * positions) as f32;
+            }
+        }
+        let state = state(&trainer.model);
+        let centers = &state.iter().find(|(n, _)| n == "levels.0.prior.mu").unwrap().1;
+        for (mean, center) in means.concat().iter().zip(centers) {
+            assert!((mean - center).abs() < 2e-3, "{kind}: {mean}, {center}");
+        }
     }
 }

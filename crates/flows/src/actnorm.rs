@@ -4,7 +4,7 @@ use crate::{Bijection, FlowError, check};
 use candle_core::Tensor;
 use hgad_parameters::{Parameters, Weight};
 
-/// Where an [`ActNorm`] starts.
+/// Where an [`ActNorm`], or the global affine map of a coupling block, starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ActNormStart {
     /// So that a first batch comes out with mean 0 and variance 1.
@@ -17,16 +17,16 @@ pub enum ActNormStart {
 pub const ACTNORM_STARTS: [&str; 2] = ["data", "identity"];
 
 impl ActNormStart {
-    /// The start of that name.
+    /// The start of that name, which the setting `key` gives.
     ///
     /// # Errors
     /// There is none.
-    pub fn named(name: &str) -> Result<Self, FlowError> {
+    pub fn named(key: &'static str, name: &str) -> Result<Self, FlowError> {
         match name {
             "data" => Ok(Self::Data),
             "identity" => Ok(Self::Identity),
             _ => Err(FlowError::Setting {
-                key: "actnorm",
+                key,
                 value: name.into(),
                 why: "expected data or identity",
             }),
@@ -41,6 +41,17 @@ pub struct ActNorm {
     start: ActNormStart,
     log_scale: Weight,
     shift: Weight,
+}
+
+/// Mean and standard deviation (D) of the entries of a batch (N, D), the deviations bounded from below.
+pub(crate) fn moments(x: &Tensor) -> Result<(Tensor, Tensor), FlowError> {
+    let x = x.detach();
+    let mean = x.mean(0)?;
+    let deviation = x.broadcast_sub(&mean)?.sqr()?.mean(0)?.sqrt()?;
+    let least = (deviation.mean_all()? * LEAST_DEVIATION)?;
+    // All entries the same: nothing to normalize by.
+    let least = least.broadcast_maximum(&(least.ones_like()? * 1e-6)?)?;
+    Ok((mean, deviation.broadcast_maximum(&least)?))
 }
 
 /// Least deviation of an entry, in mean deviations: one that hardly moves in the first batch must
@@ -107,13 +118,7 @@ impl Bijection for ActNorm {
         if !self.starts_from_data() || rows < 2 {
             return Ok(());
         }
-        let x = x.detach();
-        let mean = x.mean(0)?;
-        let deviation = x.broadcast_sub(&mean)?.sqr()?.mean(0)?.sqrt()?;
-        let least = (deviation.mean_all()? * LEAST_DEVIATION)?;
-        // All entries the same: nothing to normalize by.
-        let least = least.broadcast_maximum(&(least.ones_like()? * 1e-6)?)?;
-        let deviation = deviation.broadcast_maximum(&least)?;
+        let (mean, deviation) = moments(x)?;
         self.log_scale.var().set(&deviation.log()?.neg()?)?;
         self.shift.var().set(&(mean / deviation)?.neg()?)?;
         Ok(())

@@ -1,8 +1,10 @@
 //! HGAD's flow block: conditional affine coupling, global affine map, permutation.
 
+use crate::actnorm::moments;
 use crate::affine_coupling::uncouple;
 use crate::{
-    Bijection, DenseSubnet, FlowError, LastLayer, Mixing, Permutation, Subnet, SubnetSize, check,
+    ActNormStart, Bijection, DenseSubnet, FlowError, LastLayer, Mixing, Permutation, Subnet,
+    SubnetSize, check,
 };
 use candle_core::Tensor;
 use hgad_kernels::{affine_coupling, coupling_log_det};
@@ -21,10 +23,13 @@ pub struct CouplingConfig {
     pub permutation: Permutation,
     /// Learned reflections of [`Permutation::Householder`].
     pub reflections: usize,
+    /// Where the global affine map starts.
+    pub affine: ActNormStart,
 }
 
 impl Default for CouplingConfig {
-    /// The paper's: a condition of 256 channels, clamp 1.9, twice as wide, a fixed rotation.
+    /// The paper's: a condition of 256 channels, clamp 1.9, twice as wide, a fixed rotation, an affine map
+    /// that starts as the identity.
     fn default() -> Self {
         Self {
             condition: 256,
@@ -32,6 +37,7 @@ impl Default for CouplingConfig {
             hidden_factor: 2,
             permutation: Permutation::Soft,
             reflections: 8,
+            affine: ActNormStart::Identity,
         }
     }
 }
@@ -156,5 +162,28 @@ impl<S: Subnet> Bijection for CouplingBlock<S> {
         let (x, sum) = uncouple(&y, &a, self.config.clamp)?;
         let log_det = sum.broadcast_add(&gain.log()?.sum_all()?)?.neg()?;
         Ok((x, (log_det + of_mixing)?))
+    }
+
+    fn starts_from_data(&self) -> bool {
+        self.config.affine == ActNormStart::Data
+    }
+
+    /// Sets g and o so that what is permuted has mean 0 and variance 1 over the batch, as Glow's actnorm
+    /// (Kingma and Dhariwal, NeurIPS 2018, section 3.1).
+    fn initialize(&self, x: &Tensor, condition: Option<&Tensor>) -> Result<(), FlowError> {
+        check::rows(x, self.dim)?;
+        if !self.starts_from_data() || x.dim(0)? < 2 {
+            return Ok(());
+        }
+        let offset = self.offset.get();
+        let none = Tensor::cat(&[&offset.ones_like()?, &offset.zeros_like()?], 0)?;
+        let a = self.subnet.forward(x, condition)?;
+        let (mean, deviation) = moments(&affine_coupling(x, &a, &none, self.config.clamp)?)?;
+        // The inverse of `gain`: raw = 2 ln(e^(5 g) - 1), written so that no exponential overflows.
+        let five = (deviation.recip()? * 5.0)?;
+        let raw = ((five.neg()?.exp()?.neg()? + 1.0)?.log()? + five)?;
+        self.scale.var().set(&(raw * 2.0)?.reshape((1, self.dim))?)?;
+        self.offset.var().set(&(mean / deviation)?.neg()?.reshape((1, self.dim))?)?;
+        Ok(())
     }
 }

@@ -68,6 +68,14 @@ impl Bijection for CouplingChain {
         self.chain.inverse(z, condition)
     }
 
+    fn starts_from_data(&self) -> bool {
+        self.chain.starts_from_data()
+    }
+
+    fn initialize(&self, x: &Tensor, condition: Option<&Tensor>) -> Result<(), FlowError> {
+        self.chain.initialize(x, condition)
+    }
+
     fn trainer(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FlowTrainer>>, FlowError> {
         if !self.fused() || self.blocks[0].mixing.learned() {
             return Ok(None);

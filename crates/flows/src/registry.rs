@@ -30,6 +30,8 @@ pub struct FlowConfig {
     pub reflections: usize,
     /// Where normalizations start (glow, spline).
     pub actnorm: ActNormStart,
+    /// Where the global affine map of a block starts (coupling, fastflow).
+    pub affine: ActNormStart,
     /// Bins of a spline.
     pub bins: usize,
     /// A spline is the identity outside of `[-tail_bound, tail_bound]`.
@@ -53,6 +55,7 @@ impl Default for FlowConfig {
             permutation: None,
             reflections: coupling.reflections,
             actnorm: ActNormStart::Data,
+            affine: coupling.affine,
             bins: 8,
             tail_bound: 3.0,
             options: Options::default(),
@@ -69,6 +72,7 @@ impl FlowConfig {
             hidden_factor: self.hidden_factor,
             permutation: self.permutation.unwrap_or(Permutation::Soft),
             reflections: self.reflections,
+            affine: self.affine,
         }
     }
 

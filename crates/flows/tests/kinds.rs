@@ -302,6 +302,44 @@ fn normalizations_start_from_a_first_batch() {
 }
 
 #[test]
+fn global_affine_maps_start_from_a_first_batch() {
+    let spread = Tensor::new(&[[3.0, 0.2, 7.0, 1.0, 40.0, 0.5]], &Device::Cpu).unwrap();
+    let x = input(1, 480, 6, DType::F64).broadcast_mul(&spread).unwrap();
+    let x = (x + 2.0).unwrap();
+    for kind in ["coupling", "fastflow"] {
+        let of = |affine| {
+            let permutation = Some(Permutation::Hard);
+            let dim = 6;
+            let c = FlowConfig {
+                kind: kind.into(),
+                dim,
+                blocks: 3,
+                condition: 0,
+                ..Default::default()
+            };
+            let c = FlowConfig { map: (6, 8), permutation, affine, ..c };
+            build(&Parameters::new(0, DType::F64, &Device::Cpu), &c).unwrap()
+        };
+        let as_it_is = of(ActNormStart::Identity);
+        assert!(!as_it_is.starts_from_data());
+        let before = as_it_is.forward(&x, None).unwrap().0;
+        as_it_is.initialize(&x, None).unwrap();
+        assert_eq!(worst(&as_it_is.forward(&x, None).unwrap().0, &before), 0.0);
+        let flow = of(ActNormStart::Data);
+        assert!(flow.starts_from_data());
+        flow.initialize(&x, None).unwrap();
+        let (z, log_det) = flow.forward(&x, None).unwrap();
+        let mean = values(&z.mean(0).unwrap());
+        let square = values(&z.sqr().unwrap().mean(0).unwrap());
+        assert!(mean.iter().all(|m| m.abs() < 1e-9), "{kind}: {mean:?}");
+        assert!(square.iter().all(|s| (s - 1.0).abs() < 1e-9), "{kind}: {square:?}");
+        let (back, inverse) = flow.inverse(&z, None).unwrap();
+        assert!(worst(&back, &x) < 1e-9, "{kind}");
+        assert!(worst(&inverse.neg().unwrap(), &log_det) < 1e-9, "{kind}");
+    }
+}
+
+#[test]
 fn kinds_are_found_by_name_and_wrong_settings_are_named() {
     assert_eq!(kinds()[..6], OWN);
     let p = || Parameters::new(0, DType::F32, &Device::Cpu);

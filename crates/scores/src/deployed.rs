@@ -70,7 +70,7 @@ impl ClassCalibration {
         if images == 0 {
             return Err(ScoreError::NothingToCalibrate);
         }
-        let terms = terms(evidence, "deployed", images, levels)?;
+        let terms = terms(evidence, "deployed", images, levels, config.temperatures)?;
         let constants: Vec<_> = terms.iter().map(|t| constants(images, t, config)).collect();
         let shifts: Vec<f64> = (0..images).map(|i| atypicality(levels, i)).collect();
         let typical = median(shifts.clone());
@@ -139,9 +139,9 @@ impl ClassCalibration {
         if evidence == Evidence::Standardized {
             return standardized(levels, &self.normal, config);
         }
-        let terms = terms(evidence, "deployed", 1, levels)?;
+        let terms = terms(evidence, "deployed", 1, levels, config.temperatures)?;
         let map = map(evidence, &self.terms, &terms, 0, config);
-        Ok((image_score(&map, config.top), map))
+        Ok((config.image_score(&map), map))
     }
 
     /// How unlike the class's images an image is as a whole; high is foreign. It is how far its

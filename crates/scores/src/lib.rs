@@ -23,7 +23,7 @@ pub use conformal::{Reference, Threshold, conformal_rank, smallest_rate};
 pub use deployed::{ClassCalibration, TermConstants, atypicality, class_margin};
 pub use error::ScoreError;
 pub use gaussian_filter::gaussian_filter;
-pub use image_score::image_score;
+pub use image_score::{image_score, soft_image_score};
 pub use paper_rule::PaperRule;
 pub use rule::{Constructor, Judged, LevelScores, MapConfig, ScoreRule, kinds, register, rule};
 pub use standardized::{Normal, Peaks, StandardizedRule};

@@ -5,7 +5,7 @@ use crate::rule::{LevelScores, MapConfig, ScoreRule};
 use crate::term_map::{Evidence, TermLevel, anomaly, normality, terms};
 use rayon::prelude::*;
 
-/// For each term v: `exp(v - max v)` a level, upsampled (bilinear, aligned corners), summed over
+/// For each term v: `exp((v - max v) / T)` a level, T of [`MapConfig::temperatures`] and 1 in the paper, upsampled (bilinear, aligned corners), summed over
 /// levels; then `max - sum` over the whole set, and a Gaussian filter. The map is the product
 /// over terms (the authors' evaluation; Yao et al., ECCV 2024), or their sum.
 ///
@@ -27,7 +27,7 @@ impl ScoreRule for PaperRule {
         levels: &[LevelScores],
         config: &MapConfig,
     ) -> Result<Vec<f32>, ScoreError> {
-        let terms = terms(self.0, self.name(), images, levels)?;
+        let terms = terms(self.0, self.name(), images, levels, config.temperatures)?;
         let mut all = terms.iter().map(|term| term_maps(images, term, config));
         let mut maps = all.next().unwrap_or_default();
         let product = self.0 == Evidence::Product;

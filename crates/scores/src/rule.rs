@@ -1,7 +1,7 @@
 //! The interface of every way to make anomaly maps, and the rules by name.
 
 use crate::ScoreError;
-use crate::image_score::image_score;
+use crate::image_score::{image_score, soft_image_score};
 use crate::paper_rule::PaperRule;
 use crate::standardized::{Normal, StandardizedRule};
 use crate::term_map::Evidence;
@@ -52,6 +52,14 @@ pub struct MapConfig {
     /// Share of a map's values, the largest, whose mean is the image score; 0 for the largest alone.
     #[serde(default)]
     pub top: f64,
+    /// Sharpness of the soft maximum over a map's values that is the image score; 0 for the mean of the
+    /// largest, [`MapConfig::top`].
+    #[serde(default)]
+    pub soft: f64,
+    /// What the log-likelihood and the negative entropy are divided by before they are exponentials, by the
+    /// rules that take exponentials of them; 1 in the paper.
+    #[serde(default = "untempered")]
+    pub temperatures: [f64; 2],
     /// Image sizes that the levels are of, as many levels each, the largest first.
     #[serde(default = "one_size")]
     pub sizes: usize,
@@ -81,7 +89,19 @@ fn alike() -> f64 {
     1.0
 }
 
+fn untempered() -> [f64; 2] {
+    [1.0; 2]
+}
+
 impl MapConfig {
+    /// The score of an image from its map.
+    pub fn image_score(&self, map: &[f32]) -> f32 {
+        match self.soft > 0.0 {
+            true => soft_image_score(map, self.soft),
+            false => image_score(map, self.top),
+        }
+    }
+
     /// Weight of the `level`-th of `levels`, from 0, for images that have the `native`-th size by nature: one
     /// at it, and less for each step from it.
     pub fn weight(&self, level: usize, levels: usize, native: usize) -> f64 {
@@ -97,6 +117,8 @@ impl Default for MapConfig {
             size: 256,
             sigma: 4.0,
             top: 0.0,
+            soft: 0.0,
+            temperatures: untempered(),
             sizes: 1,
             coarser: 1.0,
             relative: 0.0,
@@ -155,7 +177,7 @@ pub trait ScoreRule: Send + Sync {
     ) -> Result<Judged, ScoreError> {
         let maps = self.maps(images, levels, config)?;
         let of_images = maps.par_chunks((config.size * config.size).max(1));
-        Ok(Judged { scores: of_images.map(|m| image_score(m, config.top)).collect(), maps })
+        Ok(Judged { scores: of_images.map(|m| config.image_score(m)).collect(), maps })
     }
 }
 // ANCHOR_END: interface

@@ -2,7 +2,6 @@
 
 use crate::ScoreError;
 use crate::gaussian_filter::gaussian_filter;
-use crate::image_score::image_score;
 use crate::rule::{Judged, LevelScores, MapConfig, ScoreRule};
 use crate::term_map::{Evidence, TermLevel, nearness, terms};
 use hgad_kernels::resize_bilinear_plane;
@@ -78,7 +77,7 @@ struct Terms<'a> {
 impl<'a> Terms<'a> {
     /// Of `images` images, level by level.
     fn of_levels(images: usize, levels: &'a [LevelScores]) -> Result<Vec<Self>, ScoreError> {
-        let likelihoods = terms(Evidence::Standardized, "standardized", images, levels)?;
+        let likelihoods = terms(Evidence::Standardized, "standardized", images, levels, [1.0; 2])?;
         let pairs = likelihoods[0].iter().zip(nearness(images, levels)?);
         Ok(pairs.map(|(l, nearness)| Self { likelihood: *l, nearness }).collect())
     }
@@ -134,7 +133,7 @@ impl Normal {
     fn peaks(&self, images: usize, level: Terms, times: f32, config: &MapConfig) -> Peaks {
         let of = |i: usize| {
             let level = level.image(i);
-            image_score(&filtered(&self.distances(level, times), level, config), config.top)
+            config.image_score(&filtered(&self.distances(level, times), level, config))
         };
         let mut peaks: Vec<f32> = (0..images).into_par_iter().map(of).collect();
         peaks.sort_unstable_by(f32::total_cmp);
@@ -307,7 +306,7 @@ fn of_image(terms: &[Terms], normal: &[&Normal], config: &MapConfig, map: &mut [
             add(&mut whole, &up, normal.peak, normal.spread);
         }
     }
-    image_score(if apart { &whole } else { map }, config.top)
+    config.image_score(if apart { &whole } else { map })
 }
 
 /// `ln(1 + exp x)` without overflow.
@@ -324,6 +323,8 @@ mod tests {
         size: SIDE,
         sigma: 0.0,
         top: 0.0,
+        soft: 0.0,
+        temperatures: [1.0; 2],
         sizes: 1,
         coarser: 1.0,
         relative: 0.0,

@@ -70,6 +70,8 @@ pub(crate) struct TermLevel<'a> {
     pub(crate) values: &'a [f32],
     pub(crate) height: usize,
     pub(crate) width: usize,
+    /// What values are divided by before they are exponentials.
+    pub(crate) temperature: f32,
 }
 
 impl<'a> TermLevel<'a> {
@@ -80,21 +82,25 @@ impl<'a> TermLevel<'a> {
     }
 }
 
-/// Every term that `evidence` looks at, level by level, checked: finite, and of `images` images.
+/// Every term that `evidence` looks at, level by level, checked: finite, and of `images` images;
+/// `temperatures` of likelihood and entropy.
 pub(crate) fn terms<'a>(
     evidence: Evidence,
     rule: &'static str,
     images: usize,
     levels: &'a [LevelScores],
+    temperatures: [f64; 2],
 ) -> Result<Vec<Vec<TermLevel<'a>>>, ScoreError> {
-    let of =
-        |values: &'a [f32], l: &LevelScores| TermLevel { values, height: l.height, width: l.width };
+    let of = |values: &'a [f32], l: &LevelScores, term: usize| {
+        let temperature = temperatures[term] as f32;
+        TermLevel { values, height: l.height, width: l.width, temperature }
+    };
     let mut all: Vec<Vec<TermLevel>> = Vec::with_capacity(2);
     if evidence.has_likelihood() {
-        all.push(levels.iter().map(|l| of(&l.likelihood, l)).collect());
+        all.push(levels.iter().map(|l| of(&l.likelihood, l, 0)).collect());
     }
     if evidence.has_entropy() {
-        let entropies = levels.iter().map(|l| Some(of(l.neg_entropy.as_deref()?, l))).collect();
+        let entropies = levels.iter().map(|l| Some(of(l.neg_entropy.as_deref()?, l, 1))).collect();
         let entropies: Option<Vec<TermLevel>> = entropies;
         all.push(entropies.ok_or(ScoreError::NoEntropy { rule })?);
     }
@@ -113,7 +119,8 @@ pub(crate) fn nearness(
 ) -> Result<Vec<Option<TermLevel<'_>>>, ScoreError> {
     let mut all = Vec::with_capacity(levels.len());
     for (level, l) in levels.iter().enumerate() {
-        let of = |values| TermLevel { values, height: l.height, width: l.width };
+        let (height, width) = (l.height, l.width);
+        let of = |values| TermLevel { values, height, width, temperature: 1.0 };
         let term = l.nearness.as_deref().map(of);
         term.map_or(Ok(()), |t| check(level, images, t))?;
         all.push(term);
@@ -132,12 +139,13 @@ fn check(level: usize, images: usize, of: TermLevel) -> Result<(), ScoreError> {
     Ok(())
 }
 
-/// How normal each pixel of one image is: `exp(min(v, top) - top)` a level, upsampled (bilinear,
+/// How normal each pixel of one image is: `exp((min(v, top) - top) / T)` a level with the term's temperature T, upsampled (bilinear,
 /// aligned corners) to (size, size), summed over levels.
 pub(crate) fn normality(levels: &[TermLevel], tops: &[f32], size: usize) -> Vec<f32> {
     let mut map = vec![0.0f32; size * size];
     for (l, top) in levels.iter().zip(tops) {
-        let normal: Vec<f32> = l.values.iter().map(|v| (v.min(*top) - top).exp()).collect();
+        let normal: Vec<f32> =
+            l.values.iter().map(|v| ((v.min(*top) - top) / l.temperature).exp()).collect();
         let up = resize_bilinear_plane(&normal, l.height, l.width, size, size);
         map.iter_mut().zip(up).for_each(|(m, u)| *m += u);
     }

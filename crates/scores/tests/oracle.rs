@@ -58,6 +58,25 @@ fn a_sum_is_of_the_maps_of_its_terms() {
 }
 
 #[test]
+fn a_temperature_divides_its_term_alone() {
+    let t = fixture();
+    let plain = MapConfig { size: 64, sigma: 4.0, ..MapConfig::default() };
+    let tempered = MapConfig { temperatures: [4.0, 0.5], ..plain.clone() };
+    let divided = levels(&t).into_iter().map(|l| LevelScores {
+        likelihood: l.likelihood.iter().map(|v| v / 4.0).collect(),
+        neg_entropy: l.neg_entropy.map(|e| e.iter().map(|v| v / 0.5).collect()),
+        ..l
+    });
+    let divided: Vec<LevelScores> = divided.collect();
+    for name in ["likelihood", "entropy", "product", "sum"] {
+        let rule = rule(name).unwrap();
+        let maps = rule.maps(5, &levels(&t), &tempered).unwrap();
+        assert!(worst(&maps, &rule.maps(5, &divided, &plain).unwrap()) < 1e-5, "{name}");
+        assert!(worst(&maps, &rule.maps(5, &levels(&t), &plain).unwrap()) > 1e-3, "{name}");
+    }
+}
+
+#[test]
 fn filter_and_upsampling() {
     let t = fixture();
     let filtered = gaussian_filter(&values(&t["gauss_in"]), 33, 40, 4.0);

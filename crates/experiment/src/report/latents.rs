@@ -6,12 +6,10 @@ use crate::error::ExperimentError;
 use crate::evaluate::Truth;
 use crate::features::{Features, Part};
 use crate::model::{LevelModel, Model};
-use candle_core::{DType, Device, Tensor};
+use crate::places::{self, Place};
+use candle_core::{DType, Device};
 use hgad_parameters::seeded;
 use hgad_report::{LatentClass, LatentLevel};
-
-/// A vector: test sample and position.
-type Place = (usize, usize);
 
 /// Latent vectors of one class, (n, D) row-major.
 struct Drawn {
@@ -48,7 +46,7 @@ fn of_level(
 ) -> Result<LatentLevel, ExperimentError> {
     let level = &model.levels[l];
     let dim = level.shape.channels;
-    let read = |places: &[Place]| read(model, level, features, l, places);
+    let read = |places: &[Place]| places::latents(model, features, Part::Test, (l, level), places);
     let mut drawn = Vec::new();
     for class in 0..model.classes.len() {
         let (normal, anomalous) = choose(level, features, truth, count, seed, class);
@@ -108,31 +106,6 @@ fn choose(
     };
     let anomalous = draw(&anomalous, count / 2, "anomalous");
     (draw(&normal, count - anomalous.len(), "normal"), anomalous)
-}
-
-/// Latents (n, D) of the vectors at `places`.
-fn read(
-    model: &Model,
-    level: &LevelModel,
-    features: &Features,
-    index: usize,
-    places: &[Place],
-) -> Result<Vec<f32>, ExperimentError> {
-    if places.is_empty() {
-        return Ok(Vec::new());
-    }
-    let dim = level.shape.channels;
-    let mut x = Vec::with_capacity(places.len() * dim);
-    for of_image in places.chunk_by(|a, b| a.0 == b.0) {
-        let maps = features.maps(Part::Test, of_image[0].0)?;
-        let map = maps.level(index);
-        of_image.iter().for_each(|(_, p)| x.extend_from_slice(&map[p * dim..(p + 1) * dim]));
-    }
-    let positions: Vec<u32> = places.iter().map(|(_, p)| *p as u32).collect();
-    let x = level.scaled(x.into())?.into_owned();
-    let z =
-        level.latents_at(&Tensor::from_vec(x, (places.len(), dim), model.device())?, &positions)?;
-    Ok(z.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
 }
 
 /// Main centres of the prior, each (D).
