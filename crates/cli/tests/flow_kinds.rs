@@ -71,10 +71,9 @@ fn what_makes_no_flow_is_told_before_anything_runs() {
         ("flow.bins=1", "flow.bins"),
         ("flow.tail_bound=0", "flow.tail_bound"),
         ("flow.reflections=0", "flow.reflections"),
-        ("flow.options={ speed = 3 }", "speed"),
+        ("flow.options={speed=3}", "speed"),
     ] {
-        let wrong: Vec<&str> =
-            if wrong.contains('{') { vec![wrong] } else { wrong.split(' ').collect() };
+        let wrong: Vec<&str> = wrong.split(' ').collect();
         let settings = [SMALL, &wrong].concat();
         let (code, printed) = fail(place.experiment("demo", &settings, &[]));
         assert_eq!(code, 2, "{printed}");

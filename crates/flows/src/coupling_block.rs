@@ -179,11 +179,12 @@ impl<S: Subnet> Bijection for CouplingBlock<S> {
         let none = Tensor::cat(&[&offset.ones_like()?, &offset.zeros_like()?], 0)?;
         let a = self.subnet.forward(x, condition)?;
         let (mean, deviation) = moments(&affine_coupling(x, &a, &none, self.config.clamp)?)?;
-        // The inverse of `gain`: raw = 2 ln(e^(5 g) - 1), written so that no exponential overflows.
-        let five = (deviation.recip()? * 5.0)?;
-        let raw = ((five.neg()?.exp()?.neg()? + 1.0)?.log()? + five)?;
+        // The inverse of `gain`: raw = 2 ln(e^(5 g) - 1), written so that no exponential overflows; in 32 bits
+        // a gain below this would be 0.
+        let five = deviation.recip()?.affine(5.0, 0.0)?.maximum(1e-6)?;
+        let raw = ((five.neg()?.exp()?.neg()? + 1.0)?.log()? + &five)?;
         self.scale.var().set(&(raw * 2.0)?.reshape((1, self.dim))?)?;
-        self.offset.var().set(&(mean / deviation)?.neg()?.reshape((1, self.dim))?)?;
+        self.offset.var().set(&(mean * &five)?.affine(-0.2, 0.0)?.reshape((1, self.dim))?)?;
         Ok(())
     }
 }

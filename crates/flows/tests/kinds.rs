@@ -267,6 +267,11 @@ fn a_flow_over_maps_sees_neighbours_of_the_same_image_alone() {
     assert!(message.contains("5 x 4") && message.contains("30"), "{message}");
 }
 
+/// Of each entry over a batch.
+fn mean_and_square(z: &Tensor) -> (Vec<f64>, Vec<f64>) {
+    (values(&z.mean(0).unwrap()), values(&z.sqr().unwrap().mean(0).unwrap()))
+}
+
 #[test]
 fn normalizations_start_from_a_first_batch() {
     let p = Parameters::new(0, DType::F64, &Device::Cpu);
@@ -286,8 +291,7 @@ fn normalizations_start_from_a_first_batch() {
     assert!(chain.starts_from_data());
     chain.initialize(&x, None).unwrap();
     let (z, _) = chain.forward(&x, None).unwrap();
-    let mean = values(&z.mean(0).unwrap());
-    let square = values(&z.sqr().unwrap().mean(0).unwrap());
+    let (mean, square) = mean_and_square(&z);
     assert!(mean.iter().all(|m| m.abs() < 1e-9), "{mean:?}");
     assert!(square[..2].iter().all(|s| (s - 1.0).abs() < 1e-9), "{square:?}");
     // An entry that does not move is not divided by 0.
@@ -307,7 +311,7 @@ fn global_affine_maps_start_from_a_first_batch() {
     let x = input(1, 480, 6, DType::F64).broadcast_mul(&spread).unwrap();
     let x = (x + 2.0).unwrap();
     for kind in ["coupling", "fastflow"] {
-        let of = |affine| {
+        let of = |affine, dtype| {
             let permutation = Some(Permutation::Hard);
             let dim = 6;
             let c = FlowConfig {
@@ -318,21 +322,28 @@ fn global_affine_maps_start_from_a_first_batch() {
                 ..Default::default()
             };
             let c = FlowConfig { map: (6, 8), permutation, affine, ..c };
-            build(&Parameters::new(0, DType::F64, &Device::Cpu), &c).unwrap()
+            build(&Parameters::new(0, dtype, &Device::Cpu), &c).unwrap()
         };
-        let as_it_is = of(ActNormStart::Identity);
+        let as_it_is = of(ActNormStart::Identity, DType::F64);
         assert!(!as_it_is.starts_from_data());
         let before = as_it_is.forward(&x, None).unwrap().0;
         as_it_is.initialize(&x, None).unwrap();
         assert_eq!(worst(&as_it_is.forward(&x, None).unwrap().0, &before), 0.0);
-        let flow = of(ActNormStart::Data);
+        let flow = of(ActNormStart::Data, DType::F64);
         assert!(flow.starts_from_data());
         flow.initialize(&x, None).unwrap();
         let (z, log_det) = flow.forward(&x, None).unwrap();
-        let mean = values(&z.mean(0).unwrap());
-        let square = values(&z.sqr().unwrap().mean(0).unwrap());
+        let (mean, square) = mean_and_square(&z);
         assert!(mean.iter().all(|m| m.abs() < 1e-9), "{kind}: {mean:?}");
         assert!(square.iter().all(|s| (s - 1.0).abs() < 1e-9), "{kind}: {square:?}");
+        // However far a batch is spread in 32 bits, no gain is 0.
+        let wide = (&x * 1e9).unwrap().to_dtype(DType::F32).unwrap();
+        let narrow = of(ActNormStart::Data, DType::F32);
+        narrow.initialize(&wide, None).unwrap();
+        let (far, of_far) = narrow.forward(&wide, None).unwrap();
+        let finite =
+            |t: &Tensor| values(&t.to_dtype(DType::F64).unwrap()).iter().all(|v| v.is_finite());
+        assert!(finite(&far) && finite(&of_far), "{kind}");
         let (back, inverse) = flow.inverse(&z, None).unwrap();
         assert!(worst(&back, &x) < 1e-9, "{kind}");
         assert!(worst(&inverse.neg().unwrap(), &log_det) < 1e-9, "{kind}");
