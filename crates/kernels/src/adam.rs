@@ -1,9 +1,34 @@
 //! One step of Adam with coupled decay, in place.
 
+#[cfg(feature = "cuda")]
+use crate::device;
 use crate::isa::{Isa, dispatch};
-use candle_core::{CpuStorage, InplaceOp1, Layout, Result, Tensor, bail};
+use crate::storage::has_kernels;
+use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Tensor, bail};
 use rayon::prelude::*;
 use std::sync::Mutex;
+
+/// The gradient of a parameter, where it was made.
+#[derive(Clone, Copy, Debug)]
+pub enum Gradient<'a> {
+    /// On the host, row-major.
+    Host(&'a [f32]),
+    /// On the parameter's device.
+    Tensor(&'a Tensor),
+}
+
+impl Gradient<'_> {
+    /// A copy on the host, row-major.
+    ///
+    /// # Errors
+    /// From candle.
+    pub fn to_vec(&self) -> Result<Vec<f32>> {
+        match self {
+            Self::Host(g) => Ok(g.to_vec()),
+            Self::Tensor(t) => t.flatten_all()?.to_device(&Device::Cpu)?.to_vec1(),
+        }
+    }
+}
 
 /// Settings of a step.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -44,6 +69,47 @@ pub fn adam_step(
     parameter.inplace_op1(&update)
 }
 
+/// [`adam_step`] on a device, where everything is: `parameter`, `gradient` and `moments` of one length,
+/// and the `loss`, a scalar. Where the loss is not finite nothing is changed, so nobody waits for it. For
+/// `f32` on a device that this build has the kernel for, see [`has_adam`]; parameter and moments are
+/// changed.
+///
+/// # Errors
+/// Lengths that differ, another type or device.
+pub fn adam_step_on_device(
+    parameter: &Tensor,
+    gradient: &Tensor,
+    moments: [&Tensor; 2],
+    loss: &Tensor,
+    step: u64,
+    config: &AdamConfig,
+) -> Result<()> {
+    let n = parameter.elem_count();
+    let lengths = [gradient, moments[0], moments[1]].map(Tensor::elem_count);
+    if lengths != [n; 3] || loss.elem_count() != 1 || step == 0 || !has_adam(parameter) {
+        bail!(
+            "Adam: {n} parameters on {:?}, gradients and moments of {lengths:?}, step {step}",
+            parameter.device()
+        )
+    }
+    #[cfg(feature = "cuda")]
+    {
+        use device::Trains;
+        let launch = device::adam(n, &config.factors(step));
+        let (mut p, [mut m, mut v]) = (parameter.clone(), moments.map(Tensor::clone));
+        let gradient = gradient.contiguous()?;
+        device::OfTensors.update(&launch, &[&gradient, loss], &mut [&mut p, &mut m, &mut v])?;
+    }
+    #[cfg(not(feature = "cuda"))]
+    let _ = config;
+    Ok(())
+}
+
+/// Whether [`adam_step_on_device`] can move this parameter.
+pub fn has_adam(parameter: &Tensor) -> bool {
+    parameter.device().is_cuda() && has_kernels(&[parameter])
+}
+
 struct Update<'a> {
     gradient: &'a [f32],
     moments: Mutex<(&'a mut [f32], &'a mut [f32])>,
@@ -52,13 +118,28 @@ struct Update<'a> {
 }
 
 /// The constants of one step.
-struct Factors {
-    beta1: f32,
-    beta2: f32,
-    step_size: f32,
-    root_correction: f32,
-    epsilon: f32,
-    decay: f32,
+pub(crate) struct Factors {
+    pub(crate) beta1: f32,
+    pub(crate) beta2: f32,
+    pub(crate) step_size: f32,
+    pub(crate) root_correction: f32,
+    pub(crate) epsilon: f32,
+    pub(crate) decay: f32,
+}
+
+impl AdamConfig {
+    /// Of the `step`-th step, from 1.
+    pub(crate) fn factors(&self, step: u64) -> Factors {
+        let t = step as f64;
+        Factors {
+            beta1: self.betas.0 as f32,
+            beta2: self.betas.1 as f32,
+            step_size: (self.rate / (1.0 - self.betas.0.powf(t))) as f32,
+            root_correction: (1.0 - self.betas.1.powf(t)).sqrt() as f32,
+            epsilon: self.epsilon as f32,
+            decay: self.decay as f32,
+        }
+    }
 }
 
 impl InplaceOp1 for Update<'_> {
@@ -71,16 +152,7 @@ impl InplaceOp1 for Update<'_> {
             bail!("Adam: expects a contiguous parameter, got {lp:?}")
         };
         let CpuStorage::F32(parameter) = parameter else { bail!("Adam: expects an f32 parameter") };
-        let c = &self.config;
-        let t = self.step as f64;
-        let factors = Factors {
-            beta1: c.betas.0 as f32,
-            beta2: c.betas.1 as f32,
-            step_size: (c.rate / (1.0 - c.betas.0.powf(t))) as f32,
-            root_correction: (1.0 - c.betas.1.powf(t)).sqrt() as f32,
-            epsilon: c.epsilon as f32,
-            decay: c.decay as f32,
-        };
+        let factors = self.config.factors(self.step);
         let mut moments = self.moments.lock().unwrap_or_else(|e| e.into_inner());
         let (m, v) = &mut *moments;
         const BLOCK: usize = 1 << 14;

@@ -104,7 +104,13 @@ impl CustomOp3 for DepthwiseConv2d {
         lbias: &Layout,
     ) -> Result<(candle_core::CudaStorage, Shape)> {
         let (launch, shape) = self.plan(lx, lweight, lbias)?;
-        Ok((device::cuda::forward(&launch, &[(x, lx), (weight, lweight), (bias, lbias)])?, shape))
+        Ok((
+            device::cuda::forward(
+                &launch,
+                &[(x, lx), (weight, lweight), (bias, lbias), (bias, lbias)],
+            )?,
+            shape,
+        ))
     }
 
     #[cfg(feature = "metal")]
@@ -118,7 +124,13 @@ impl CustomOp3 for DepthwiseConv2d {
         lbias: &Layout,
     ) -> Result<(candle_core::MetalStorage, Shape)> {
         let (launch, shape) = self.plan(lx, lweight, lbias)?;
-        Ok((device::metal::forward(&launch, &[(x, lx), (weight, lweight), (bias, lbias)])?, shape))
+        Ok((
+            device::metal::forward(
+                &launch,
+                &[(x, lx), (weight, lweight), (bias, lbias), (bias, lbias)],
+            )?,
+            shape,
+        ))
     }
 
     fn bwd(

@@ -10,6 +10,8 @@ pub(crate) mod cuda;
 mod emulation;
 #[cfg(feature = "metal")]
 pub(crate) mod metal;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) mod stack;
 
 use crate::activation::Activation;
 use crate::im2col::Window;
@@ -23,10 +25,16 @@ const CUDA: &str = concat!(
     include_str!("device/cuda/prelude.cuh"),
     include_str!("device/shared/coupling.h"),
     include_str!("device/shared/mixture.h"),
+    include_str!("device/shared/softmax.h"),
     include_str!("device/shared/depthwise.h"),
+    include_str!("device/shared/stack.h"),
+    include_str!("device/shared/adam.h"),
     include_str!("device/cuda/coupling.cu"),
     include_str!("device/cuda/mixture.cu"),
+    include_str!("device/cuda/softmax.cu"),
     include_str!("device/cuda/depthwise.cu"),
+    include_str!("device/cuda/stack.cu"),
+    include_str!("device/cuda/adam.cu"),
 );
 
 /// The same for Metal.
@@ -35,9 +43,11 @@ const METAL: &str = concat!(
     include_str!("device/metal/prelude.metal"),
     include_str!("device/shared/coupling.h"),
     include_str!("device/shared/mixture.h"),
+    include_str!("device/shared/softmax.h"),
     include_str!("device/shared/depthwise.h"),
     include_str!("device/metal/coupling.metal"),
     include_str!("device/metal/mixture.metal"),
+    include_str!("device/metal/softmax.metal"),
     include_str!("device/metal/depthwise.metal"),
 );
 
@@ -78,6 +88,30 @@ pub(crate) trait Machine {
 
     /// The outputs of a kernel.
     fn launch(&self, launch: &Launch, inputs: &[&Self::Buffer]) -> Result<Vec<Self::Buffer>>;
+}
+
+/// A machine that multiplies matrices and changes buffers in place.
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) trait Trains: Machine {
+    /// Runs a kernel that changes `updated`, which stand where outputs do.
+    fn update(
+        &self,
+        launch: &Launch,
+        inputs: &[&Self::Buffer],
+        updated: &mut [&mut Self::Buffer],
+    ) -> Result<()>;
+
+    /// A buffer of so many numbers, any, where `like` is.
+    fn blank(&self, like: &Self::Buffer, length: usize) -> Result<Self::Buffer>;
+
+    /// A product, into `out`.
+    fn product(
+        &self,
+        product: &stack::Product,
+        a: &Self::Buffer,
+        b: &Self::Buffer,
+        out: &mut Self::Buffer,
+    ) -> Result<()>;
 }
 
 /// Launches on the device that the tensors are on.
@@ -157,7 +191,7 @@ pub(crate) fn affine_coupling_gradient<M: Machine>(
         .uints(&[n, d, h])
         .float(clamp);
     let [dx, da, parts] = exactly(machine.launch(&launch, &inputs)?)?;
-    Ok([dx, da, sum_rows(machine, &parts, tiles, 2 * d)?])
+    Ok([dx, da, sum_rows(machine, parts, tiles, 2 * d)?])
 }
 
 /// Input a (n, 2h); output (n).
@@ -186,12 +220,99 @@ pub(crate) fn mixture_gradient<M: Machine>(
         .outputs(&[g * p * d, g * p * k])
         .uints(&[g, p, k, d]);
     let [dz, shares] = exactly(machine.launch(&rows, &inputs)?)?;
-    let centers = Launch::blocks("mixture_centers_gradient", g * k)
-        .outputs(&[g * k * d, g * k])
-        .uints(&[g, p, k, d]);
-    let outputs = machine.launch(&centers, &[inputs[0], inputs[1], &shares])?;
-    let [dcenters, dweights] = exactly(outputs)?;
+    let [dcenters, dweights] =
+        centers_gradient(machine, [inputs[0], inputs[1], &shares], (g, p, k, d))?;
     Ok([dz, dcenters, dweights])
+}
+
+/// Gradients of centres and log-weights from z, the centres and the gradients of the logits (g, p, k).
+fn centers_gradient<M: Machine>(
+    machine: &M,
+    inputs: [&M::Buffer; 3],
+    (g, p, k, d): (usize, usize, usize, usize),
+) -> Result<[M::Buffer; 2]> {
+    // At most so many parts, which are then added up; of no fewer rows than are worth a block.
+    let tile = p.div_ceil(64).max(16);
+    let (tiles, centers) = (p.div_ceil(tile), g * k);
+    let launch = Launch::blocks("mixture_centers_gradient", tiles * centers)
+        .outputs(&[tiles * centers * d, tiles * centers])
+        .uints(&[g, p, k, d, tile]);
+    let [dcenters, dweights] = exactly(machine.launch(&launch, &inputs)?)?;
+    Ok([
+        sum_rows(machine, dcenters, tiles, centers * d)?,
+        sum_rows(machine, dweights, tiles, centers)?,
+    ])
+}
+
+/// Inputs z (n, d) and centres (k, d); output `-½ |z - c_k|²` (n, k).
+pub(crate) fn gaussian_logits(n: usize, k: usize, d: usize) -> Launch {
+    Launch::warps("gaussian_logits", n).outputs(&[n * k]).uints(&[n, k, d])
+}
+
+/// Gradients of z and centres, from these and that of the logits.
+pub(crate) fn gaussian_logits_gradient<M: Machine>(
+    machine: &M,
+    [z, centers, grad]: [&M::Buffer; 3],
+    (n, k, d): (usize, usize, usize),
+) -> Result<[M::Buffer; 2]> {
+    let rows =
+        Launch::warps("gaussian_logits_rows_gradient", n).outputs(&[n * d]).uints(&[n, k, d]);
+    let [dz] = exactly(machine.launch(&rows, &[z, centers, grad])?)?;
+    let [dcenters, _] = centers_gradient(machine, [z, centers, grad], (1, n, k, d))?;
+    Ok([dz, dcenters])
+}
+
+/// Inputs x (n, k) and bias (k); output (n).
+pub(crate) fn log_sum_exp(n: usize, k: usize) -> Launch {
+    Launch::each("log_sum_exp", n).outputs(&[n]).uints(&[n, k])
+}
+
+/// Gradients of x and bias, from these, the output and its gradient.
+pub(crate) fn log_sum_exp_gradient<M: Machine>(
+    machine: &M,
+    inputs: [&M::Buffer; 4],
+    (n, k): (usize, usize),
+) -> Result<[M::Buffer; 2]> {
+    let launch = Launch::each("log_sum_exp_gradient", n).outputs(&[n * k]).uints(&[n, k]);
+    with_sums(machine, &launch, &inputs, (n, k))
+}
+
+/// Input x (n, k); output (n).
+pub(crate) fn softmax_entropy(n: usize, k: usize) -> Launch {
+    Launch::each("softmax_entropy", n).outputs(&[n]).uints(&[n, k])
+}
+
+/// Inputs x, the output and its gradient; output the gradient of x.
+pub(crate) fn softmax_entropy_gradient(n: usize, k: usize) -> Launch {
+    Launch::each("softmax_entropy_gradient", n).outputs(&[n * k]).uints(&[n, k])
+}
+
+/// Inputs x (g, p, k), bias (k) and target (g, k); output (g, p).
+pub(crate) fn cross_entropy(g: usize, p: usize, k: usize) -> Launch {
+    Launch::each("cross_entropy", g * p).outputs(&[g * p]).uints(&[g * p, p, k])
+}
+
+/// Gradients of x and bias, from x, bias, target and the output's gradient.
+pub(crate) fn cross_entropy_gradient<M: Machine>(
+    machine: &M,
+    inputs: [&M::Buffer; 4],
+    (g, p, k): (usize, usize, usize),
+) -> Result<[M::Buffer; 2]> {
+    let n = g * p;
+    let launch = Launch::each("cross_entropy_gradient", n).outputs(&[n * k]).uints(&[n, p, k]);
+    with_sums(machine, &launch, &inputs, (n, k))
+}
+
+/// The one output (n, k) of a kernel, and the sums of its columns.
+fn with_sums<M: Machine>(
+    machine: &M,
+    launch: &Launch,
+    inputs: &[&M::Buffer],
+    (n, k): (usize, usize),
+) -> Result<[M::Buffer; 2]> {
+    let [dx] = exactly(machine.launch(launch, inputs)?)?;
+    let (sums, tiles) = sum_tiles(machine, &dx, n, k)?;
+    Ok([dx, sum_rows(machine, sums, tiles, k)?])
 }
 
 /// Inputs x (b, h, w, c), weight (kh * kw, c), bias (c) and residual, of the output's shape, or
@@ -233,7 +354,20 @@ pub(crate) fn depthwise_gradient<M: Machine>(
         .uints(&[w.batch])
         .uints(&sizes(w));
     let [parts] = exactly(machine.launch(&weight, &[x, grad])?)?;
-    Ok([dx, sum_rows(machine, &parts, w.out_height, width)?])
+    Ok([dx, sum_rows(machine, parts, w.out_height, width)?])
+}
+
+/// Inputs gradient and loss (1); changes parameter and moments, each of `n`, where the loss is finite.
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) fn adam(n: usize, f: &crate::adam::Factors) -> Launch {
+    Launch::each("adam", n)
+        .uints(&[n])
+        .float(f.beta1)
+        .float(f.beta2)
+        .float(f.step_size)
+        .float(f.root_correction)
+        .float(f.epsilon)
+        .float(f.decay)
 }
 
 fn sizes(w: &Window) -> [usize; 10] {
@@ -246,11 +380,47 @@ fn sizes(w: &Window) -> [usize; 10] {
     all
 }
 
-/// Sums of the columns of x (rows, cols).
-fn sum_rows<M: Machine>(machine: &M, x: &M::Buffer, rows: usize, cols: usize) -> Result<M::Buffer> {
-    let launch = Launch::each("sum_rows", cols).outputs(&[cols]).uints(&[rows, cols]);
+/// Rows that one thread adds up.
+const TILE: usize = 32;
+
+/// Sums of the columns of x (rows, cols), by tiles, then the tiles' sums.
+fn sum_rows<M: Machine>(
+    machine: &M,
+    mut x: M::Buffer,
+    mut rows: usize,
+    cols: usize,
+) -> Result<M::Buffer> {
+    while rows > 1 {
+        (x, rows) = sum_tiles(machine, &x, rows, cols)?;
+    }
+    Ok(x)
+}
+
+/// Of x (rows, cols) rows with the same sums, few enough for one thread a column, and how many.
+#[cfg(any(test, feature = "cuda"))]
+fn fewer_rows<M: Machine>(
+    machine: &M,
+    mut x: M::Buffer,
+    mut rows: usize,
+    cols: usize,
+) -> Result<(M::Buffer, usize)> {
+    while rows > TILE {
+        (x, rows) = sum_tiles(machine, &x, rows, cols)?;
+    }
+    Ok((x, rows))
+}
+
+fn sum_tiles<M: Machine>(
+    machine: &M,
+    x: &M::Buffer,
+    rows: usize,
+    cols: usize,
+) -> Result<(M::Buffer, usize)> {
+    let tiles = rows.div_ceil(TILE);
+    let launch =
+        Launch::each("sum_rows", tiles * cols).outputs(&[tiles * cols]).uints(&[rows, cols, TILE]);
     let [sums] = exactly(machine.launch(&launch, &[x])?)?;
-    Ok(sums)
+    Ok((sums, tiles))
 }
 
 fn exactly<T, const N: usize>(outputs: Vec<T>) -> Result<[T; N]> {

@@ -28,6 +28,9 @@ mod depthwise;
 mod depthwise_op;
 #[cfg(any(test, feature = "cuda", feature = "metal"))]
 mod device;
+mod device_memory;
+#[cfg(feature = "cuda")]
+mod device_stack;
 mod fill;
 mod frozen_stack;
 mod im2col;
@@ -58,13 +61,16 @@ mod whitening;
 mod winograd;
 
 pub use activation::Activation;
-pub use adam::{AdamConfig, adam_step};
+pub use adam::{AdamConfig, Gradient, adam_step, adam_step_on_device, has_adam};
 pub use affine_mixture::affine_log_sum_exp;
 pub use attention::attention;
 pub use conv::{Conv2d, Conv2dConfig, Padding};
 pub use coupling::{affine_coupling, coupling_log_det};
 pub use coupling_stack::{BlockWeights, StackSize};
 pub use depthwise_op::depthwise_conv2d;
+pub use device_memory::{free_device_memory, keep_device_memory};
+#[cfg(feature = "cuda")]
+pub use device_stack::{DeviceBlock, DeviceStack};
 pub use frozen_stack::FrozenStack;
 pub use inverted_residual::InvertedResidual;
 pub use isa::{detected_isa_name, isa_name};

@@ -30,7 +30,9 @@ pub fn gaussian_logits(z: &Tensor, centers: &Tensor) -> Result<Tensor> {
             centers.dims()
         )
     }
-    if is_fused(z) {
+    // The device's kernel looks at one centre after another; many of them are a product's to make.
+    const FEW: usize = 128;
+    if is_fused(z) || (k <= FEW && has_kernels(&[z, centers])) {
         return z.contiguous()?.apply_op2(&centers.contiguous()?, GaussianLogits);
     }
     let square = (z.sqr()?.sum_keepdim(D::Minus1)? * 0.5)?;
@@ -73,6 +75,15 @@ fn logits_shape(z: &[usize], k: usize) -> Shape {
 
 struct GaussianLogits;
 
+#[cfg(any(feature = "cuda", feature = "metal"))]
+impl GaussianLogits {
+    fn plan(&self, z: &Layout, centers: &Layout) -> Result<(device::Launch, Shape)> {
+        let (k, d) = centers.shape().dims2()?;
+        let n = z.shape().elem_count() / d;
+        Ok((device::gaussian_logits(n, k, d), logits_shape(z.dims(), k)))
+    }
+}
+
 impl CustomOp2 for GaussianLogits {
     fn name(&self) -> &'static str {
         "gaussian_logits"
@@ -98,6 +109,30 @@ impl CustomOp2 for GaussianLogits {
         Ok((CpuStorage::F32(out), logits_shape(lz.dims(), k)))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        z: &candle_core::CudaStorage,
+        lz: &Layout,
+        centers: &candle_core::CudaStorage,
+        lcenters: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (launch, shape) = self.plan(lz, lcenters)?;
+        Ok((device::cuda::forward(&launch, &[(z, lz), (centers, lcenters)])?, shape))
+    }
+
+    #[cfg(feature = "metal")]
+    fn metal_fwd(
+        &self,
+        z: &candle_core::MetalStorage,
+        lz: &Layout,
+        centers: &candle_core::MetalStorage,
+        lcenters: &Layout,
+    ) -> Result<(candle_core::MetalStorage, Shape)> {
+        let (launch, shape) = self.plan(lz, lcenters)?;
+        Ok((device::metal::forward(&launch, &[(z, lz), (centers, lcenters)])?, shape))
+    }
+
     fn bwd(
         &self,
         z: &Tensor,
@@ -107,6 +142,13 @@ impl CustomOp2 for GaussianLogits {
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (k, d) = centers.dims2()?;
         let n = z.elem_count() / d;
+        #[cfg(any(feature = "cuda", feature = "metal"))]
+        if !z.device().is_cpu() {
+            let inputs = [z, centers, grad];
+            let [dz, dcenters] =
+                device::gaussian_logits_gradient(&device::OfTensors, inputs, (n, k, d))?;
+            return Ok((Some(dz.reshape(z.shape())?), Some(dcenters.reshape((k, d))?)));
+        }
         let all = [z.contiguous()?, centers.contiguous()?, grad.contiguous()?];
         // A few long parts, since each has centres' gradients of its own.
         let part = n.div_ceil(PARTS).next_multiple_of(TILE).max(TILE);

@@ -50,6 +50,18 @@ impl PositionCode {
         Self { channels, parts: parts.unwrap_or_else(whole) }
     }
 
+    /// Channels K of a code.
+    #[cfg(feature = "cuda")]
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Codes (rows, K), rows and run of every part: position `p` has row `p / run % rows`.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (&[f32], usize, usize)> {
+        self.parts.iter().map(|p| (p.codes.as_slice(), p.rows, p.run))
+    }
+
     /// The products of the parts with the first layer of a block, `b1` in the first.
     pub(crate) fn products(&self, size: &StackSize, w: &BlockWeights) -> PositionBias {
         let (h, k) = (size.hidden, self.channels);

@@ -3,13 +3,15 @@
 //! With `q = x + bias` and `p = softmax(q)` over the last dimension K, each operation reads the
 //! logits once and writes a number a row; its gradient reads them once more.
 
+#[cfg(any(feature = "cuda", feature = "metal"))]
+use crate::device;
 use crate::fill::par_fill;
 use crate::isa::{Isa, dispatch};
 use crate::math::exp;
 use crate::pool::sum_rows;
 use crate::product::TILE;
 use crate::row;
-use crate::storage::{contiguous, is_fused, with_slices};
+use crate::storage::{contiguous, has_kernels, is_fused, with_slices};
 use candle_core::{
     CpuStorage, CustomOp1, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor, bail,
 };
@@ -22,7 +24,7 @@ use std::ops::Range;
 /// Shapes that do not belong together.
 pub fn log_sum_exp(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
     check_bias("log-sum-exp", x, bias)?;
-    if is_fused(x) {
+    if is_fused(x) || has_kernels(&[x, bias]) {
         return x.contiguous()?.apply_op2(&bias.contiguous()?, LogSumExp);
     }
     x.broadcast_add(bias)?.log_sum_exp(D::Minus1)
@@ -33,7 +35,7 @@ pub fn log_sum_exp(x: &Tensor, bias: &Tensor) -> Result<Tensor> {
 /// # Errors
 /// A tensor without dimensions.
 pub fn softmax_entropy(x: &Tensor) -> Result<Tensor> {
-    if is_fused(x) {
+    if is_fused(x) || has_kernels(&[x]) {
         return x.contiguous()?.apply_op1(SoftmaxEntropy);
     }
     let log = x.broadcast_sub(&x.log_sum_exp(D::Minus1)?.unsqueeze(D::Minus1)?)?;
@@ -57,7 +59,7 @@ pub fn cross_entropy(x: &Tensor, bias: &Tensor, target: &Tensor) -> Result<Tenso
         )
     }
     let target = target.detach();
-    if is_fused(x) {
+    if is_fused(x) || has_kernels(&[x, bias, &target]) {
         let (bias, target) = (bias.contiguous()?, target.contiguous()?);
         return x.contiguous()?.apply_op3(&bias, &target, CrossEntropy);
     }
@@ -83,6 +85,14 @@ fn rows_of(op: &str, layout: &Layout) -> Result<(Shape, usize)> {
 
 struct LogSumExp;
 
+#[cfg(any(feature = "cuda", feature = "metal"))]
+impl LogSumExp {
+    fn plan(&self, x: &Layout, _: &Layout) -> Result<(device::Launch, Shape)> {
+        let (shape, k) = rows_of(self.name(), x)?;
+        Ok((device::log_sum_exp(shape.elem_count(), k), shape))
+    }
+}
+
 impl CustomOp2 for LogSumExp {
     fn name(&self) -> &'static str {
         "log_sum_exp"
@@ -105,14 +115,46 @@ impl CustomOp2 for LogSumExp {
         Ok((CpuStorage::F32(out), shape))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        lx: &Layout,
+        bias: &candle_core::CudaStorage,
+        lbias: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (launch, shape) = self.plan(lx, lbias)?;
+        Ok((device::cuda::forward(&launch, &[(x, lx), (bias, lbias)])?, shape))
+    }
+
+    #[cfg(feature = "metal")]
+    fn metal_fwd(
+        &self,
+        x: &candle_core::MetalStorage,
+        lx: &Layout,
+        bias: &candle_core::MetalStorage,
+        lbias: &Layout,
+    ) -> Result<(candle_core::MetalStorage, Shape)> {
+        let (launch, shape) = self.plan(lx, lbias)?;
+        Ok((device::metal::forward(&launch, &[(x, lx), (bias, lbias)])?, shape))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
         bias: &Tensor,
-        _: &Tensor,
+        out: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let k = bias.elem_count();
+        #[cfg(any(feature = "cuda", feature = "metal"))]
+        if !x.device().is_cpu() {
+            let size = (x.elem_count() / k, k);
+            let inputs = [x, bias, out, grad];
+            let [dx, dbias] = device::log_sum_exp_gradient(&device::OfTensors, inputs, size)?;
+            return Ok((Some(dx.reshape(x.shape())?), Some(dbias.reshape(k)?)));
+        }
+        let _ = out;
         let all = [x.contiguous()?, bias.contiguous()?, grad.contiguous()?];
         let (dx, dbias) = with_slices(&all, |s| {
             gradient(s[0], k, |q, rows| {
@@ -127,6 +169,14 @@ impl CustomOp2 for LogSumExp {
 }
 
 struct SoftmaxEntropy;
+
+#[cfg(any(feature = "cuda", feature = "metal"))]
+impl SoftmaxEntropy {
+    fn plan(&self, x: &Layout) -> Result<(device::Launch, Shape)> {
+        let (shape, k) = rows_of(self.name(), x)?;
+        Ok((device::softmax_entropy(shape.elem_count(), k), shape))
+    }
+}
 
 impl CustomOp1 for SoftmaxEntropy {
     fn name(&self) -> &'static str {
@@ -143,8 +193,35 @@ impl CustomOp1 for SoftmaxEntropy {
         Ok((CpuStorage::F32(out), shape))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        lx: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (launch, shape) = self.plan(lx)?;
+        Ok((device::cuda::forward(&launch, &[(x, lx)])?, shape))
+    }
+
+    #[cfg(feature = "metal")]
+    fn metal_fwd(
+        &self,
+        x: &candle_core::MetalStorage,
+        lx: &Layout,
+    ) -> Result<(candle_core::MetalStorage, Shape)> {
+        let (launch, shape) = self.plan(lx)?;
+        Ok((device::metal::forward(&launch, &[(x, lx)])?, shape))
+    }
+
     fn bwd(&self, x: &Tensor, entropy: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let k = x.dim(D::Minus1)?;
+        #[cfg(any(feature = "cuda", feature = "metal"))]
+        if !x.device().is_cpu() {
+            use device::Machine;
+            let launch = device::softmax_entropy_gradient(x.elem_count() / k, k);
+            let dx = device::OfTensors.launch(&launch, &[x, entropy, grad])?;
+            return dx.first().map(|dx| dx.reshape(x.shape())).transpose();
+        }
         let all = [x.contiguous()?, entropy.contiguous()?, grad.contiguous()?];
         let (dx, _) = with_slices(&all, |s| {
             gradient(s[0], k, |q, rows| {
@@ -161,6 +238,14 @@ impl CustomOp1 for SoftmaxEntropy {
 }
 
 struct CrossEntropy;
+
+#[cfg(any(feature = "cuda", feature = "metal"))]
+impl CrossEntropy {
+    fn plan(&self, x: &Layout, _: &Layout, _: &Layout) -> Result<(device::Launch, Shape)> {
+        let (g, p, k) = x.shape().dims3()?;
+        Ok((device::cross_entropy(g, p, k), (g, p).into()))
+    }
+}
 
 impl CustomOp3 for CrossEntropy {
     fn name(&self) -> &'static str {
@@ -191,6 +276,34 @@ impl CustomOp3 for CrossEntropy {
         Ok((CpuStorage::F32(out), (g, p).into()))
     }
 
+    #[cfg(feature = "cuda")]
+    fn cuda_fwd(
+        &self,
+        x: &candle_core::CudaStorage,
+        lx: &Layout,
+        bias: &candle_core::CudaStorage,
+        lbias: &Layout,
+        target: &candle_core::CudaStorage,
+        ltarget: &Layout,
+    ) -> Result<(candle_core::CudaStorage, Shape)> {
+        let (launch, shape) = self.plan(lx, lbias, ltarget)?;
+        Ok((device::cuda::forward(&launch, &[(x, lx), (bias, lbias), (target, ltarget)])?, shape))
+    }
+
+    #[cfg(feature = "metal")]
+    fn metal_fwd(
+        &self,
+        x: &candle_core::MetalStorage,
+        lx: &Layout,
+        bias: &candle_core::MetalStorage,
+        lbias: &Layout,
+        target: &candle_core::MetalStorage,
+        ltarget: &Layout,
+    ) -> Result<(candle_core::MetalStorage, Shape)> {
+        let (launch, shape) = self.plan(lx, lbias, ltarget)?;
+        Ok((device::metal::forward(&launch, &[(x, lx), (bias, lbias), (target, ltarget)])?, shape))
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -199,7 +312,15 @@ impl CustomOp3 for CrossEntropy {
         _: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (_, p, k) = x.dims3()?;
+        let (g, p, k) = x.dims3()?;
+        #[cfg(any(feature = "cuda", feature = "metal"))]
+        if !x.device().is_cpu() {
+            let inputs = [x, bias, target, grad];
+            let [dx, dbias] =
+                device::cross_entropy_gradient(&device::OfTensors, inputs, (g, p, k))?;
+            return Ok((Some(dx.reshape((g, p, k))?), Some(dbias.reshape(k)?), None));
+        }
+        let _ = g;
         let all = [x.contiguous()?, bias.contiguous()?, target.contiguous()?, grad.contiguous()?];
         let (dx, dbias) = with_slices(&all, |s| {
             gradient(s[0], k, |q, rows| {

@@ -2,7 +2,9 @@
 //! host by g++ (see `emulation.h`), the same plans are launched, and what comes out is compared
 //! with the fused path of the CPU and its gradients.
 
+use super::stack::{Block, Chunk, Operand, Product, Stack};
 use super::*;
+use crate::{AdamConfig, BlockWeights, PositionCode, StackSize, StackWorkspace, adam_step};
 use crate::{Padding, affine_coupling as coupling, coupling_log_det as log_det};
 use candle_core::{Device, Tensor, Var};
 use std::io::{Read, Write};
@@ -13,20 +15,24 @@ use std::sync::OnceLock;
 /// A program that runs one launch.
 struct Host(PathBuf);
 
-impl Machine for Host {
-    type Buffer = Vec<f32>;
-
-    fn launch(&self, launch: &Launch, inputs: &[&Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+impl Host {
+    /// What becomes of `updated`, and the outputs.
+    fn run(
+        &self,
+        launch: &Launch,
+        inputs: &[&Vec<f32>],
+        updated: &[&Vec<f32>],
+    ) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
         let mut text = Vec::new();
         let word = |text: &mut Vec<u8>, n: usize| text.extend((n as u32).to_ne_bytes());
         word(&mut text, launch.kernel.len());
         text.extend(launch.kernel.bytes());
         word(&mut text, launch.blocks);
         word(&mut text, launch.threads);
-        word(&mut text, inputs.len() + launch.outputs.len());
+        word(&mut text, inputs.len() + updated.len() + launch.outputs.len());
         // What a kernel leaves unwritten stays a NaN, and fails every comparison.
         let blanks = launch.outputs.iter().map(|n| vec![f32::NAN; *n]);
-        for buffer in inputs.iter().map(|b| b.to_vec()).chain(blanks) {
+        for buffer in inputs.iter().chain(updated).map(|b| b.to_vec()).chain(blanks) {
             word(&mut text, buffer.len());
             text.extend(buffer.iter().flat_map(|x| x.to_ne_bytes()));
         }
@@ -44,13 +50,64 @@ impl Machine for Host {
         assert!(child.wait().unwrap().success(), "{launch:?}");
         let mut all = bytes.chunks_exact(4).map(|b| f32::from_ne_bytes(b.try_into().unwrap()));
         for input in inputs {
-            let untouched = all.by_ref().take(input.len()).eq(input.iter().copied());
+            let untouched = all
+                .by_ref()
+                .take(input.len())
+                .map(f32::to_bits)
+                .eq(input.iter().map(|x| x.to_bits()));
             assert!(untouched, "{}: an input was written", launch.kernel);
         }
-        let outputs: Vec<Vec<f32>> =
-            launch.outputs.iter().map(|n| all.by_ref().take(*n).collect()).collect();
+        let mut take = |n: usize| all.by_ref().take(n).collect::<Vec<f32>>();
+        let changed = updated.iter().map(|b| take(b.len())).collect();
+        let outputs = launch.outputs.iter().map(|n| take(*n)).collect();
         assert!(all.next().is_none());
-        Ok(outputs)
+        (changed, outputs)
+    }
+}
+
+impl Machine for Host {
+    type Buffer = Vec<f32>;
+
+    fn launch(&self, launch: &Launch, inputs: &[&Vec<f32>]) -> Result<Vec<Vec<f32>>> {
+        Ok(self.run(launch, inputs, &[]).1)
+    }
+}
+
+impl Trains for Host {
+    fn update(
+        &self,
+        launch: &Launch,
+        inputs: &[&Vec<f32>],
+        updated: &mut [&mut Vec<f32>],
+    ) -> Result<()> {
+        let before: Vec<&Vec<f32>> = updated.iter().map(|b| &**b).collect();
+        let (changed, _) = self.run(launch, inputs, &before);
+        updated.iter_mut().zip(changed).for_each(|(buffer, new)| **buffer = new);
+        Ok(())
+    }
+
+    fn blank(&self, _: &Vec<f32>, length: usize) -> Result<Vec<f32>> {
+        Ok(vec![f32::NAN; length])
+    }
+
+    fn product(&self, p: &Product, a: &Vec<f32>, b: &Vec<f32>, out: &mut Vec<f32>) -> Result<()> {
+        let (rows, columns, length) = p.size;
+        assert!(p.a.end((rows, length)) <= a.len(), "{p:?}");
+        assert!(p.b.end((length, columns)) <= b.len(), "{p:?}");
+        assert!(p.out.end((rows, columns)) <= out.len(), "{p:?}");
+        let at = |o: &Operand, i: usize, j: usize| {
+            let (i, j) = if o.transposed { (j, i) } else { (i, j) };
+            o.offset + i * o.stride + j
+        };
+        for i in 0..rows {
+            for j in 0..columns {
+                let term = |k| a[at(&p.a, i, k)] as f64 * b[at(&p.b, k, j)] as f64;
+                let sum: f64 = (0..length).map(term).sum();
+                let to = &mut out[at(&p.out, i, j)];
+                *to = sum as f32 + if p.accumulate { *to } else { 0.0 };
+            }
+        }
+        Ok(())
     }
 }
 
@@ -185,6 +242,198 @@ fn mixture_and_its_gradients() {
         let inputs = [&z, &centers, &weights, &got[0], &vec![1.0; 2]];
         let grads = mixture_gradient(host, inputs, (1, 2, 3, 30)).unwrap();
         assert!(got.iter().chain(&grads).flatten().all(|x| x.is_finite()));
+    }
+}
+
+#[test]
+fn gaussian_logits_and_their_gradients() {
+    for (name, host) in hosts() {
+        for (n, k, d) in [(1, 1, 1), (70, 5, 13), (9, 15, 150)] {
+            let (z, centers) = (noise(n * d, 1.0, 1), noise(k * d, 1.0, 2));
+            let vars = [variable(&z, &[n, d]), variable(&centers, &[k, d])];
+            let out = crate::gaussian_logits(&vars[0], &vars[1]).unwrap();
+            let got = host.launch(&gaussian_logits(n, k, d), &[&z, &centers]).unwrap();
+            close(&format!("{name} logits"), &got[0], &values(&out));
+            let grad = noise(n * k, 1.0, 3);
+            let expected = gradients(&out, &grad, &[&vars[0], &vars[1]]);
+            let got = gaussian_logits_gradient(host, [&z, &centers, &grad], (n, k, d)).unwrap();
+            for (i, (got, expected)) in got.iter().zip(&expected).enumerate() {
+                close(&format!("{name} logits' gradient {i}"), got, expected);
+            }
+        }
+    }
+}
+
+#[test]
+fn reductions_of_logits_and_their_gradients() {
+    for (name, host) in hosts() {
+        for (g, p, k) in [(1, 1, 1), (3, 50, 15), (2, 9, 40)] {
+            let n = g * p;
+            let (x, bias) = (noise(n * k, 3.0, 1), noise(k, 1.0, 2));
+            let target: Vec<f32> = noise(g * k, 1.0, 3).iter().map(|t| t.abs()).collect();
+            let grad = noise(n, 1.0, 4);
+            let vars = [variable(&x, &[g, p, k]), variable(&bias, &[k])];
+            let check = |what: &str, out: &Tensor, got: &[f32], gradient: &[Vec<f32>]| {
+                close(&format!("{name} {what}"), got, &values(out));
+                let vars: Vec<&Var> = vars.iter().take(gradient.len()).collect();
+                let expected = gradients(out, &grad, &vars);
+                for (i, (got, expected)) in gradient.iter().zip(&expected).enumerate() {
+                    close(&format!("{name} {what}'s gradient {i}"), got, expected);
+                }
+            };
+            let out = crate::log_sum_exp(&vars[0], &vars[1]).unwrap();
+            let got = host.launch(&log_sum_exp(n, k), &[&x, &bias]).unwrap();
+            let inputs = [&x, &bias, &got[0], &grad];
+            let gradient = log_sum_exp_gradient(host, inputs, (n, k)).unwrap();
+            check("log-sum-exp", &out, &got[0], &gradient);
+
+            let out = crate::softmax_entropy(&vars[0]).unwrap();
+            let got = host.launch(&softmax_entropy(n, k), &[&x]).unwrap();
+            let launch = softmax_entropy_gradient(n, k);
+            let gradient = host.launch(&launch, &[&x, &got[0], &grad]).unwrap();
+            check("entropy", &out, &got[0], &gradient);
+
+            let of_target = Tensor::from_slice(&target, (g, k), &Device::Cpu).unwrap();
+            let out = crate::cross_entropy(&vars[0], &vars[1], &of_target).unwrap();
+            let got = host.launch(&cross_entropy(g, p, k), &[&x, &bias, &target]).unwrap();
+            let inputs = [&x, &bias, &target, &grad];
+            let gradient = cross_entropy_gradient(host, inputs, (g, p, k)).unwrap();
+            check("cross-entropy", &out, &got[0], &gradient);
+        }
+    }
+}
+
+/// The machine that trains, where there is a compiler.
+fn trains() -> Option<&'static Host> {
+    hosts().iter().find(|(name, _)| *name == "cuda").map(|(_, host)| host)
+}
+
+#[test]
+fn adam_and_its_guard() {
+    let Some(host) = trains() else { return };
+    let n = 300;
+    let config = AdamConfig { rate: 1e-2, betas: (0.95, 0.99), epsilon: 1e-8, decay: 1e-3 };
+    let mut got =
+        [noise(n, 1.0, 1), noise(n, 0.1, 2), noise(n, 0.1, 3).iter().map(|v| v * v).collect()];
+    let [p, mut m, mut v] = got.clone();
+    let p = Tensor::from_vec(p, n, &Device::Cpu).unwrap();
+    for step in 1..4 {
+        let grad = noise(n, 1.0, 10 + step);
+        adam_step(&p, &grad, (&mut m, &mut v), step, &config).unwrap();
+        let launch = adam(n, &config.factors(step));
+        for (loss, moves) in [(f32::NAN, false), (f32::INFINITY, false), (1.5, true)] {
+            let before = got.clone();
+            host.update(&launch, &[&grad, &vec![loss]], &mut got.each_mut()).unwrap();
+            assert_eq!(before != got, moves, "a loss of {loss}");
+        }
+        for (what, got, expected) in
+            [("p", &got[0], &values(&p)), ("m", &got[1], &m), ("v", &got[2], &v)]
+        {
+            close(&format!("Adam's {what} after {step}"), got, expected);
+        }
+    }
+}
+
+/// The device's way through a stack and back, against the CPU's.
+#[test]
+fn a_stack_and_its_gradients() {
+    let Some(host) = trains() else { return };
+    // A grid's code, one of no grid, and none; chunks of some positions, and all of them at once; enough
+    // rows for sums of sums, an odd dimension.
+    let grid =
+        |p: usize, c: usize| if c == 0 { (p % 20) as f32 * 0.1 } else { (p / 20) as f32 - 1.0 };
+    let single = |p: usize, c: usize| ((p * 2 + c) as f32).sin();
+    type Code<'a> = Option<&'a dyn Fn(usize, usize) -> f32>;
+    let cases: [(usize, usize, usize, Code); 4] = [
+        (7, 600, 600, Some(&grid)),
+        (6, 60, 25, Some(&grid)),
+        (5, 6, 4, Some(&single)),
+        (4, 6, 6, None),
+    ];
+    for (dim, positions, chunk, code) in cases {
+        let (images, blocks) = (3, 2);
+        let channels = if code.is_some() { 2 } else { 0 };
+        let size = StackSize { dim, hidden: 9, condition: channels, clamp: 1.9 };
+        let code = code.map(|f| {
+            let all: Vec<f32> = (0..positions * 2).map(|i| f(i / 2, i % 2)).collect();
+            PositionCode::new(&all, 2)
+        });
+        let [w1, b1, w2, b2, _] = size.lengths();
+        let lengths = [w1, b1, w2, b2, dim, dim, dim * dim];
+        let weights: Vec<[Vec<f32>; 7]> = (0..blocks)
+            .map(|k| std::array::from_fn(|i| noise(lengths[i], 0.8, (k * 7 + i) as u64)))
+            .collect();
+        let gain = |raw: &f32| 0.2 * (*raw as f64 / 2.0).exp().ln_1p();
+        let of_cpu: Vec<BlockWeights> = weights
+            .iter()
+            .map(|w| BlockWeights {
+                w1: &w[0],
+                b1: &w[1],
+                w2: &w[2],
+                b2: &w[3],
+                affine: w[4].iter().map(|r| gain(r) as f32).chain(w[5].iter().copied()).collect(),
+                rotation: &w[6],
+            })
+            .collect();
+        let of_device = || {
+            let block = |w: &[Vec<f32>; 7]| {
+                let [w1, b1, w2, b2, scale, offset, rotation] = w.clone();
+                Block { w1, b1, w2, b2, scale, offset, rotation }
+            };
+            weights.iter().map(block).collect()
+        };
+        let log_gain: f64 = weights.iter().flat_map(|w| &w[4]).map(|r| gain(r).ln()).sum();
+        let maps: Vec<Vec<f32>> =
+            (0..images).map(|b| noise(positions * dim, 1.0, 50 + b)).collect();
+        let maps: Vec<&[f32]> = maps.iter().map(Vec::as_slice).collect();
+        let there = |code: &PositionCode| stack::Code {
+            codes: code.parts().flat_map(|p| p.0).copied().collect(),
+            parts: code.parts().map(|p| (p.1, p.2)).collect(),
+        };
+        let mut device = Stack::new(size, code.as_ref().map(there));
+        let mut cpu = StackWorkspace::new(size, &of_cpu, code.clone());
+        // Twice: a step begins with nothing of the one before.
+        for _ in 0..2 {
+            cpu.begin(&of_cpu);
+            device.begin(host, of_device()).unwrap();
+            let mut total = 0.0;
+            for first in (0..positions).step_by(chunk) {
+                let count = chunk.min(positions - first);
+                let images = maps.len();
+                let (z, mut log_det) = cpu.forward(&maps, (first, count));
+                log_det.iter_mut().for_each(|l| *l += log_gain as f32);
+                let x = maps.iter().flat_map(|m| m[first * dim..(first + count) * dim].to_vec());
+                let got =
+                    device.forward(host, x.collect(), Chunk { images, first, count }).unwrap();
+                close("latents", &got.0, &z);
+                close("log-determinants", &got.1, &log_det);
+                let dz = noise(images * count * dim, 1.0, first as u64);
+                let dlog_det = noise(images * count, 1.0, first as u64 + 1);
+                cpu.backward(images, (first, count), &dz, &dlog_det);
+                let sum = dlog_det.iter().sum::<f32>();
+                total += sum as f64;
+                device.backward(host, dz, &dlog_det, vec![sum]).unwrap();
+            }
+            let expected = cpu.gradients();
+            let got = device.gradients(host).unwrap();
+            assert_eq!(got.len(), blocks);
+            for (k, got) in got.iter().enumerate() {
+                let [w1, b1, w2, b2, affine] = expected.block(k);
+                close("gradient of w1", &got.w1, w1);
+                close("gradient of b1", &got.b1, b1);
+                close("gradient of w2", &got.w2, w2);
+                close("gradient of b2", &got.b2[2 * dim..], b2);
+                close("gradient of the offset", &got.offset, &affine[dim..]);
+                let raw = weights[k][4].iter().zip(affine);
+                let scale: Vec<f32> = raw
+                    .map(|(r, g)| {
+                        let slope = 0.1 / (1.0 + (-*r as f64 / 2.0).exp());
+                        ((*g as f64 + total / gain(r)) * slope) as f32
+                    })
+                    .collect();
+                close("gradient of the gain", &got.scale, &scale);
+            }
+        }
     }
 }
 

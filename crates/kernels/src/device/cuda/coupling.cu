@@ -9,8 +9,9 @@ extern "C" __global__ void affine_coupling_gradient(READ x, READ a, READ affine,
   coupling_backward(x, a, affine, grad, dx, da, sums, n, d, h, clamp, HERE);
 }
 
-extern "C" __global__ void sum_rows(READ x, WRITE out, uint rows, uint cols) {
-  add_rows(x, out, rows, cols, HERE);
+extern "C" __global__ void sum_rows(READ x, WRITE out, uint rows, uint cols,
+                                    uint tile) {
+  add_rows(x, out, rows, cols, tile, HERE);
 }
 
 extern "C" __global__ void coupling_log_det(READ a, WRITE out, uint n, uint h, float clamp) {

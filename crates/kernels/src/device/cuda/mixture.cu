@@ -12,6 +12,16 @@ extern "C" __global__ void mixture_rows_gradient(READ z, READ centers, READ weig
 
 extern "C" __global__ void mixture_centers_gradient(READ z, READ centers, READ shares,
                                                     WRITE dcenters, WRITE dweights, uint g, uint p,
-                                                    uint k, uint d) {
-  mixture_centers_backward(z, centers, shares, dcenters, dweights, g, p, k, d, HERE);
+                                                    uint k, uint d, uint tile) {
+  mixture_centers_backward(z, centers, shares, dcenters, dweights, g, p, k, d, tile, HERE);
+}
+
+extern "C" __global__ void gaussian_logits(READ z, READ centers, WRITE out, uint n, uint k,
+                                           uint d) {
+  logits_forward(z, centers, out, n, k, d, HERE);
+}
+
+extern "C" __global__ void gaussian_logits_rows_gradient(READ z, READ centers, READ grad, WRITE dz,
+                                                         uint n, uint k, uint d) {
+  logits_rows_backward(z, centers, grad, dz, n, k, d, HERE);
 }

@@ -3,6 +3,7 @@ typedef unsigned int uint;
 #define GLOBAL
 #define EXP expf
 #define LOG logf
+#define SQRT sqrtf
 #define TANH tanhf
 #define WARP 32u
 #define WARP_SUM(x) warp_sum(x)

@@ -9,8 +9,9 @@ kernel void affine_coupling_gradient(READ(x, 0), READ(a, 1), READ(affine, 2), RE
   coupling_backward(x, a, affine, grad, dx, da, sums, n, d, h, clamp, HERE);
 }
 
-kernel void sum_rows(READ(x, 0), WRITE(out, 1), UINT(rows, 2), UINT(cols, 3), PLACE) {
-  add_rows(x, out, rows, cols, HERE);
+kernel void sum_rows(READ(x, 0), WRITE(out, 1), UINT(rows, 2), UINT(cols, 3), UINT(tile, 4),
+                     PLACE) {
+  add_rows(x, out, rows, cols, tile, HERE);
 }
 
 kernel void coupling_log_det(READ(a, 0), WRITE(out, 1), UINT(n, 2), UINT(h, 3), FLOAT(clamp, 4),

@@ -54,13 +54,16 @@ inline void coupling_backward(GLOBAL const float* x, GLOBAL const float* a,
   sums[tile * 2 * d + d + col] = sum_offset;
 }
 
-// Sums of the columns of x (rows, cols), rows in their order: one thread a column.
-inline void add_rows(GLOBAL const float* x, GLOBAL float* out, uint rows, uint cols, Where at) {
-  uint col = at.block * at.items + at.item;
-  if (col >= cols) return;
+// Sums of `tile` rows at a time of x (rows, cols): (tiles, cols). One thread a tile and a column.
+inline void add_rows(GLOBAL const float* x, GLOBAL float* out, uint rows, uint cols, uint tile,
+                     Where at) {
+  uint i = at.block * at.items + at.item;
+  uint begin = i / cols * tile, col = i % cols, end = begin + tile;
+  if (begin >= rows) return;
+  if (end > rows) end = rows;
   float sum = 0.0f;
-  for (uint row = 0; row < rows; row++) sum += x[row * cols + col];
-  out[col] = sum;
+  for (uint row = begin; row < end; row++) sum += x[row * cols + col];
+  out[i] = sum;
 }
 
 // One warp a row of a (n, 2h).

@@ -53,22 +53,50 @@ inline void mixture_rows_backward(GLOBAL const float* z, GLOBAL const float* cen
   }
 }
 
-// One block a centre of (g, k): its gradient (d) and its weight's, over the p rows of the group.
+// One block a centre of (g, k) and `tile` rows of its group: `dcenters` (tiles, g, k, d) and
+// `dweights` (tiles, g, k) get their parts of the gradients.
 inline void mixture_centers_backward(GLOBAL const float* z, GLOBAL const float* centers,
                                      GLOBAL const float* shares, GLOBAL float* dcenters,
                                      GLOBAL float* dweights, uint g, uint p, uint k, uint d,
-                                     Where at) {
-  uint c = at.block, group = at.block / k, i = at.block % k;
-  if (group >= g) return;
+                                     uint tile, Where at) {
+  uint c = at.block % (g * k), group = c / k, i = c % k, begin = at.block / (g * k) * tile;
+  uint end = begin + tile;
+  if (begin >= p) return;
+  if (end > p) end = p;
   for (uint j = at.item; j < d; j += at.items) {
     float sum = 0.0f;
-    for (uint row = group * p; row < group * p + p; row++)
+    for (uint row = group * p + begin; row < group * p + end; row++)
       sum += shares[row * k + i] * (z[row * d + j] - centers[c * d + j]);
-    dcenters[c * d + j] = sum;
+    dcenters[at.block * d + j] = sum;
   }
   if (at.item == 0) {
     float sum = 0.0f;
-    for (uint row = group * p; row < group * p + p; row++) sum += shares[row * k + i];
-    dweights[c] = sum;
+    for (uint row = group * p + begin; row < group * p + end; row++) sum += shares[row * k + i];
+    dweights[at.block] = sum;
+  }
+}
+
+// One warp a row of z (n, d): `-½ |z - c_k|²` for each of k centres, (n, k).
+inline void logits_forward(GLOBAL const float* z, GLOBAL const float* centers, GLOBAL float* out,
+                           uint n, uint k, uint d, Where at) {
+  uint row = (at.block * at.items + at.item) / WARP, lane = at.item % WARP;
+  if (row >= n) return;
+  for (uint i = 0; i < k; i++) {
+    float logit = center_logit(z + row * d, centers + i * d, 0.0f, d, lane);
+    if (lane == 0) out[row * k + i] = logit;
+  }
+}
+
+// One warp a row: the gradient of z from that of the logits.
+inline void logits_rows_backward(GLOBAL const float* z, GLOBAL const float* centers,
+                                 GLOBAL const float* grad, GLOBAL float* dz, uint n, uint k,
+                                 uint d, Where at) {
+  uint row = (at.block * at.items + at.item) / WARP, lane = at.item % WARP;
+  if (row >= n) return;
+  for (uint j = lane; j < d; j += WARP) {
+    float sum = 0.0f;
+    for (uint i = 0; i < k; i++)
+      sum += grad[row * k + i] * (centers[i * d + j] - z[row * d + j]);
+    dz[row * d + j] = sum;
   }
 }
