@@ -37,11 +37,11 @@ pub fn save(
     let mut entries = tensor_file::entries(model.state())?;
     let mut steps: HashMap<String, u64> = HashMap::new();
     for (level, adam) in optimizers.iter().enumerate() {
-        for (name, count, mean, square) in adam.state() {
-            let key = format!("adam.{level}.{name}");
-            entries.push((format!("{key}.mean"), vec![mean.len()], mean.to_vec()));
-            entries.push((format!("{key}.square"), vec![square.len()], square.to_vec()));
-            steps.insert(key, count);
+        for state in adam.state()? {
+            let (key, [mean, square]) = (format!("adam.{level}.{}", state.name), state.moments);
+            entries.push((format!("{key}.mean"), vec![mean.len()], mean));
+            entries.push((format!("{key}.square"), vec![square.len()], square));
+            steps.insert(key, state.steps);
         }
     }
     for (level, average) in averages.iter().enumerate() {
@@ -89,7 +89,7 @@ pub fn load(
                 let values = tensors.get(&format!("{key}.{which}"))?.to_vec1().ok()?;
                 (values.len() == len).then_some(values)
             };
-            Some((*steps.get(&key)?, moment("mean")?, moment("square")?))
+            Some((*steps.get(&key)?, [moment("mean")?, moment("square")?]))
         })
         .map_err(|name| wrong(&format!("it has no optimizer state of `{name}`")))?;
     }

@@ -34,7 +34,7 @@ pub(crate) fn is_known(name: &str) -> bool {
 ///
 /// # Errors
 /// A name that is none; a build without the feature; no driver, or no such device.
-pub(crate) fn open(config: &Config) -> Result<Device, ExperimentError> {
+pub fn open(config: &Config) -> Result<Device, ExperimentError> {
     let name = &config.device;
     let refuse =
         |reason: String| ExperimentError::Setting { key: "device", value: name.clone(), reason };
@@ -50,7 +50,11 @@ pub(crate) fn open(config: &Config) -> Result<Device, ExperimentError> {
         Some(Processor::Cpu) => Ok(Device::Cpu),
         Some(Processor::Cuda(_)) if !cfg!(feature = "cuda") => Err(missing("cuda")),
         Some(Processor::Metal(_)) if !cfg!(feature = "metal") => Err(missing("metal")),
-        Some(Processor::Cuda(number)) => Device::new_cuda(number).map_err(absent),
+        Some(Processor::Cuda(number)) => {
+            let device = Device::new_cuda(number).map_err(absent)?;
+            hgad_kernels::keep_device_memory(&device).map_err(absent)?;
+            Ok(device)
+        }
         Some(Processor::Metal(number)) => Device::new_metal(number).map_err(absent),
         None => Err(refuse("expected cpu, cuda, cuda:1, metal, ...".into())),
     }

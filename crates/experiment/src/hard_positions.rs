@@ -2,12 +2,11 @@
 
 use crate::error::ExperimentError;
 use crate::model::{LevelModel, host};
-use crate::step::LevelBatch;
 use candle_core::{Device, Tensor};
 use hgad_parameters::Draws;
 use std::borrow::Cow;
 
-/// `count` positions of each of a batch's maps: a share `hard` of them the least likely of the map under its class
+/// `count` positions of each of some maps, whose classes are `labels`: a share `hard` of them the least likely of the map under its class
 /// as the model is now, the rest drawn from the others. Each map asks for its own, so the flow must not know where
 /// a vector was: no position code, no convolutions. `chunk` vectors go through it at once.
 ///
@@ -15,17 +14,17 @@ use std::borrow::Cow;
 /// Shapes that do not fit.
 pub fn hard_positions<'a>(
     level: &LevelModel,
-    batch: &LevelBatch<'a>,
+    (maps, labels): (&[Cow<'a, [f32]>], &[u32]),
     (hard, count): (f64, usize),
     chunk: usize,
     draws: &mut Draws,
     device: &Device,
-) -> Result<LevelBatch<'a>, ExperimentError> {
+) -> Result<Vec<Cow<'a, [f32]>>, ExperimentError> {
     // No step is made of these likelihoods.
     let tracked = [&level.flow_parameters, &level.prior_parameters].map(|p| (p, p.tracked()));
     tracked.iter().for_each(|(p, _)| p.track(false));
     let (count, dim) = (count.min(level.shape.positions()), level.shape.channels);
-    let each = batch.maps.iter().zip(batch.labels).map(|(map, label)| {
+    let each = maps.iter().zip(labels).map(|(map, label)| {
         let likelihood = likelihood(level, map, *label, chunk, device)?;
         let chosen = choose(&likelihood, (hard, count), draws);
         let mut of = Vec::with_capacity(count * dim);
@@ -34,7 +33,7 @@ pub fn hard_positions<'a>(
     });
     let maps = each.collect::<Result<_, ExperimentError>>();
     tracked.iter().for_each(|(p, on)| p.track(*on));
-    Ok(LevelBatch { maps: maps?, labels: batch.labels })
+    maps
 }
 
 /// `ln p(x given y)` at each position of a map, up to a constant.

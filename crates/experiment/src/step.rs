@@ -4,16 +4,25 @@ use crate::error::ExperimentError;
 use crate::model::LevelModel;
 use crate::optimizer::{Adam, AdamSettings};
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor, Var};
-use hgad_flows::FlowTrainer;
+use candle_core::{Device, Result, Tensor, Var};
+use hgad_flows::{FeatureMaps, FlowTrainer};
+use hgad_kernels::Gradient;
 use hgad_losses::{Latents, StagedLoss};
 use std::borrow::Cow;
 use std::ops::Range;
 
+/// Feature maps of a batch, positions row-major, channels last.
+pub enum Maps<'a> {
+    /// On the host, one an image.
+    Host(Vec<Cow<'a, [f32]>>),
+    /// Where the level is: (B, P, D).
+    Device(Tensor),
+}
+
 /// The batch of one level: a map and a class an image.
 pub struct LevelBatch<'a> {
-    /// Feature maps, positions row-major, channels last.
-    pub maps: Vec<Cow<'a, [f32]>>,
+    /// Feature maps.
+    pub maps: Maps<'a>,
     /// Class indices.
     pub labels: &'a [u32],
 }
@@ -25,6 +34,43 @@ pub struct StepLoss {
     pub total: f32,
     /// Each term before its weight.
     pub terms: Vec<(&'static str, f32)>,
+}
+
+/// Losses of a step where they are made: a device computes on until somebody asks for them.
+#[derive(Default)]
+pub struct PendingLoss {
+    total: Option<Tensor>,
+    terms: Vec<(&'static str, Tensor)>,
+}
+
+impl PendingLoss {
+    /// Adds a chunk's part.
+    fn add(&mut self, total: Tensor, terms: Vec<(&'static str, Tensor)>) -> Result<()> {
+        self.total = Some(match self.total.take() {
+            None => total,
+            Some(sum) => (sum + total)?,
+        });
+        for (name, part) in terms {
+            match self.terms.iter_mut().find(|(n, _)| *n == name) {
+                Some((_, sum)) => *sum = (&*sum + part)?,
+                None => self.terms.push((name, part)),
+            }
+        }
+        Ok(())
+    }
+
+    /// The numbers; waits for the device.
+    ///
+    /// # Errors
+    /// From candle.
+    pub fn read(&self) -> Result<StepLoss> {
+        let Some(total) = &self.total else { return Ok(StepLoss::default()) };
+        let all: Vec<&Tensor> =
+            std::iter::once(total).chain(self.terms.iter().map(|t| &t.1)).collect();
+        let all = Tensor::stack(&all, 0)?.to_device(&Device::Cpu)?.to_vec1::<f32>()?;
+        let terms = self.terms.iter().zip(&all[1..]).map(|((name, _), v)| (*name, *v));
+        Ok(StepLoss { total: all[0], terms: terms.collect() })
+    }
 }
 
 /// What a step of one level needs.
@@ -49,8 +95,8 @@ pub struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// Gradients at `positions` and an optimizer step with learning rate `rate`. A loss that is not finite is
-    /// returned without a step, so that the parameters stay usable.
+    /// Gradients at `positions` and an optimizer step with learning rate `rate`. Where the loss is not finite no
+    /// step is made, so that the parameters stay usable.
     ///
     /// # Errors
     /// Shapes that do not fit.
@@ -61,16 +107,14 @@ impl Step<'_> {
         adam: &mut Adam,
         rate: f64,
         settings: &AdamSettings,
-    ) -> Result<StepLoss, ExperimentError> {
-        self.gradients(batch, positions, |losses, var, gradient| {
-            if losses.total.is_finite() {
-                adam.update(var, gradient, rate, settings)?;
-            }
-            Ok(())
+    ) -> std::result::Result<PendingLoss, ExperimentError> {
+        self.gradients(batch, positions, |loss, var, gradient| {
+            adam.update(var, gradient, loss, rate, settings)
         })
     }
 
-    /// Gradients of the mean loss over `positions` of the batch's maps: `each` gets every parameter that has one.
+    /// Gradients of the mean loss over `positions` of the batch's maps: `each` gets the loss, a scalar where
+    /// the level is, and every parameter that has a gradient with it.
     ///
     /// # Errors
     /// Shapes that do not fit; what `each` gives.
@@ -78,9 +122,9 @@ impl Step<'_> {
         &mut self,
         batch: &LevelBatch,
         of: Range<usize>,
-        mut each: impl FnMut(&StepLoss, &Var, &[f32]) -> candle_core::Result<()>,
-    ) -> Result<StepLoss, ExperimentError> {
-        let (images, positions) = (batch.maps.len(), of.len());
+        mut each: impl FnMut(&Tensor, &Var, Gradient) -> Result<()>,
+    ) -> std::result::Result<PendingLoss, ExperimentError> {
+        let (images, positions) = (batch.labels.len(), of.len());
         let (together, width) = match self.level.flow.whole_maps() {
             true => ((self.chunk / positions).clamp(1, images.max(1)), positions),
             false => (images.max(1), (self.chunk / images.max(1)).clamp(1, positions)),
@@ -95,8 +139,8 @@ impl Step<'_> {
             None => vars.extend(trained(&self.level.flow_parameters)),
         }
         let mut sums: Vec<Option<Tensor>> = vars.iter().map(|_| None).collect();
-        let mut losses = StepLoss::default();
-        let whole = (batch.maps.len() * positions) as f64;
+        let mut losses = PendingLoss::default();
+        let whole = (images * positions) as f64;
         for image in (0..images).step_by(together) {
             let images = image..images.min(image + together);
             for first in of.clone().step_by(width) {
@@ -114,13 +158,14 @@ impl Step<'_> {
                 }
             }
         }
+        let Some(total) = &losses.total else { return Ok(losses) };
         for (var, sum) in vars.iter().zip(sums) {
             if let Some(sum) = sum {
-                each(&losses, var, &host(&sum)?)?;
+                each(total, var, Gradient::Tensor(&sum))?;
             }
         }
         if let Some(trainer) = &mut self.trainer {
-            trainer.gradients(&mut |var, gradient| each(&losses, var, gradient))?;
+            trainer.gradients(&mut |var, gradient| each(total, var, gradient))?;
         }
         Ok(losses)
     }
@@ -133,29 +178,43 @@ impl Step<'_> {
         images: Range<usize>,
         positions: Range<usize>,
         share: f64,
-        losses: &mut StepLoss,
-    ) -> Result<GradStore, ExperimentError> {
+        losses: &mut PendingLoss,
+    ) -> std::result::Result<GradStore, ExperimentError> {
         let (d, first, count) = (self.level.shape.channels, positions.start, positions.len());
-        let (maps, labels) = (&batch.maps[images.clone()], &batch.labels[images]);
-        let Some(trainer) = &mut self.trainer else {
-            let mut x = Vec::with_capacity(maps.len() * count * d);
-            for map in maps {
-                x.extend_from_slice(&map[first * d..(first + count) * d]);
+        let labels = &batch.labels[images.clone()];
+        let maps = match &batch.maps {
+            Maps::Host(maps) => {
+                FeatureMaps::Host(maps[images.clone()].iter().map(AsRef::as_ref).collect())
             }
-            let x = Tensor::from_vec(x, (maps.len() * count, d), self.device)?;
+            Maps::Device(maps) => {
+                FeatureMaps::Device(maps.narrow(0, images.start, images.len())?)
+            }
+        };
+        let Some(trainer) = &mut self.trainer else {
+            let rows = images.len() * count;
+            let x = match &maps {
+                FeatureMaps::Host(maps) => {
+                    let mut x = Vec::with_capacity(rows * d);
+                    for map in maps {
+                        x.extend_from_slice(&map[first * d..(first + count) * d]);
+                    }
+                    Tensor::from_vec(x, (rows, d), self.device)?
+                }
+                FeatureMaps::Device(maps) => {
+                    maps.narrow(1, first, count)?.contiguous()?.reshape((rows, d))?
+                }
+            };
             let (z, log_det) = self.level.latents(&x, first, count)?;
             let total = self.value(&z, &log_det, labels, share, losses)?;
             return Ok(total.backward()?);
         };
-        let slices: Vec<&[f32]> = maps.iter().map(AsRef::as_ref).collect();
-        let (z, log_det) = trainer.forward(&slices, first, count)?;
-        let z = Var::from_vec(z, (maps.len(), count, d), self.device)?;
-        let log_det = Var::from_vec(log_det, (maps.len(), count), self.device)?;
+        let (z, log_det) = trainer.forward(&maps, first, count)?;
+        let (z, log_det) = (Var::from_tensor(&z)?, Var::from_tensor(&log_det)?);
         let total = self.value(z.as_tensor(), log_det.as_tensor(), labels, share, losses)?;
         let grads = total.backward()?;
         let of = |v: &Var| match grads.get(v) {
-            Some(g) => host(g),
-            None => Ok(vec![0.0; v.elem_count()]),
+            Some(g) => Ok(g.clone()),
+            None => v.zeros_like(),
         };
         let (dz, dlog_det) = (of(&z)?, of(&log_det)?);
         if let Some(trainer) = &mut self.trainer {
@@ -171,24 +230,13 @@ impl Step<'_> {
         log_det: &Tensor,
         labels: &[u32],
         share: f64,
-        losses: &mut StepLoss,
-    ) -> Result<Tensor, ExperimentError> {
+        losses: &mut PendingLoss,
+    ) -> std::result::Result<Tensor, ExperimentError> {
         let latents = Latents::new(z, log_det, labels, self.level.prior.as_ref())?;
         let value = self.loss.value(&latents, self.epoch)?;
-        let scalar = |t: &Tensor| t.to_device(&Device::Cpu)?.to_scalar::<f32>();
-        for (name, term) in &value.terms {
-            let part = scalar(term)? * share as f32;
-            match losses.terms.iter_mut().find(|(n, _)| n == name) {
-                Some((_, sum)) => *sum += part,
-                None => losses.terms.push((name, part)),
-            }
-        }
         let total = (value.total * share)?;
-        losses.total += scalar(&total)?;
+        let terms = value.terms.into_iter().map(|(name, term)| Ok((name, (term * share)?)));
+        losses.add(total.detach(), terms.collect::<Result<_>>()?)?;
         Ok(total)
     }
-}
-
-fn host(t: &Tensor) -> candle_core::Result<Vec<f32>> {
-    t.flatten_all()?.to_device(&Device::Cpu)?.to_vec1::<f32>()
 }

@@ -10,9 +10,10 @@ use crate::metrics_log::PassRecord;
 use crate::model::{LevelModel, LevelShape, Model};
 use crate::optimizer::{Adam, AdamSettings};
 use crate::progress::{Event, Observer, PassPlace, StepRecord};
+use crate::resident::Resident;
 use crate::schedule::learning_rate;
 use crate::start::start;
-use crate::step::{LevelBatch, Step, StepLoss};
+use crate::step::{LevelBatch, Maps, Step, StepLoss};
 use hgad_flows::FlowTrainer;
 use hgad_losses::{StagedLoss, Weight};
 use hgad_parameters::{Draws, seeded};
@@ -44,6 +45,7 @@ pub struct Trainer<'a> {
     labels: Vec<u32>,
     losses: Vec<StagedLoss>,
     flow_trainers: Vec<Option<Box<dyn FlowTrainer>>>,
+    resident: Option<Resident>,
     settings: AdamSettings,
     /// The model.
     pub model: Model,
@@ -85,7 +87,7 @@ impl<'a> Trainer<'a> {
             .map(|l| {
                 Adam::new(l.flow_parameters.trainable_vars(), l.prior_parameters.trainable_vars())
             })
-            .collect();
+            .collect::<Result<_, _>>()?;
         let average = |l: &LevelModel| {
             let of_flow = l.flow_parameters.trainable_vars();
             let all = of_flow.into_iter().chain(l.prior_parameters.trainable_vars());
@@ -105,6 +107,11 @@ impl<'a> Trainer<'a> {
             epsilon: config.train.epsilon,
             decay: config.train.decay,
         };
+        // Hard positions are chosen on the host.
+        let resident = match hard > 0.0 {
+            true => None,
+            false => Resident::new(images, model.levels.len(), model.device()),
+        };
         let labels = features.train.iter().map(|s| s.class as u32).collect();
         Ok(Self {
             config,
@@ -112,6 +119,7 @@ impl<'a> Trainer<'a> {
             labels,
             losses,
             flow_trainers,
+            resident,
             settings,
             model,
             optimizers,
@@ -141,7 +149,7 @@ impl<'a> Trainer<'a> {
     /// seed and the number alone, so a run that was stopped goes on as if it had not been.
     ///
     /// # Errors
-    /// A loss that is not finite: the model is left as before the step.
+    /// A loss that is not finite: that level is left as before the step.
     pub fn pass(
         &mut self,
         pass: usize,
@@ -171,40 +179,50 @@ impl<'a> Trainer<'a> {
         for (step, members) in order.chunks_exact(train.batch).enumerate() {
             // The schedule's steps run over all passes of an epoch.
             rate = learning_rate(train, epoch, within * steps + step, steps * train.passes);
-            let maps = members
-                .iter()
-                .map(|i| self.features.maps(Part::Train, *i))
-                .collect::<Result<Vec<_>, _>>()?;
+            let there = self.resident.as_ref().is_some_and(|r| r.has(members));
+            let wanted = if there { &[][..] } else { members };
+            let read = wanted.iter().map(|i| self.features.maps(Part::Train, *i));
+            let maps = read.collect::<Result<Vec<_>, _>>()?;
             let labels: Vec<u32> = members.iter().map(|i| self.labels[*i]).collect();
+            // A device works on the last level while this prepares the next.
+            let mut pending = Vec::with_capacity(self.model.levels.len());
             for (index, level) in self.model.levels.iter().enumerate() {
-                let scaled = maps.iter().map(|m| level.scaled(m.level(index)));
-                let mut batch =
-                    LevelBatch { maps: scaled.collect::<Result<_, _>>()?, labels: &labels };
+                let (device, chunk) = (self.model.device(), train.chunk(self.model.device()));
                 let mut rows =
                     rows(train.positions, &level.shape, level.flow.whole_maps(), &mut places);
-                if train.hard > 0.0 {
-                    let share = train.positions * level.shape.positions() as f64;
-                    let count = (share.round() as usize).max(1);
-                    let (wanted, device) = ((train.hard, count), self.model.device());
-                    batch =
-                        hard_positions(level, &batch, wanted, train.chunk, &mut places, device)?;
-                    rows = 0..count;
-                }
+                let maps = match &mut self.resident {
+                    None => {
+                        let scaled = maps.iter().map(|m| level.scaled(m.level(index)));
+                        let mut maps = scaled.collect::<Result<Vec<_>, _>>()?;
+                        if train.hard > 0.0 {
+                            let share = train.positions * level.shape.positions() as f64;
+                            let count = (share.round() as usize).max(1);
+                            let (wanted, of) = ((train.hard, count), (&maps[..], &labels[..]));
+                            maps = hard_positions(level, of, wanted, chunk, &mut places, device)?;
+                            rows = 0..count;
+                        }
+                        Maps::Host(maps)
+                    }
+                    Some(resident) => {
+                        let (of_level, channels) = (index, level.shape.channels);
+                        let read = |place: usize| level.scaled(maps[place].level(index));
+                        Maps::Device(resident.batch(members, (of_level, channels), device, read)?)
+                    }
+                };
+                let batch = LevelBatch { maps, labels: &labels };
                 let mut of_level = Step {
                     level,
                     loss: &self.losses[index],
                     trainer: self.flow_trainers[index].as_deref_mut(),
                     epoch,
-                    chunk: train.chunk,
-                    device: self.model.device(),
+                    chunk,
+                    device,
                 };
-                let losses = of_level.run(
-                    &batch,
-                    rows,
-                    &mut self.optimizers[index],
-                    rate,
-                    &self.settings,
-                )?;
+                let optimizer = &mut self.optimizers[index];
+                pending.push(of_level.run(&batch, rows, optimizer, rate, &self.settings)?);
+            }
+            for (index, losses) in pending.iter().enumerate() {
+                let losses = losses.read()?;
                 if !losses.total.is_finite() {
                     return Err(ExperimentError::Diverged {
                         value: losses.total,

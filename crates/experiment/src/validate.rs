@@ -12,7 +12,6 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     let positive = [
         ("train.passes", c.train.passes),
         ("train.batch", c.train.batch),
-        ("train.chunk", c.train.chunk),
         ("data.img_size", c.data.img_size),
         ("data.mask_size", c.data.mask_size),
         ("backbone.pyramid", c.backbone.pyramid),

@@ -2,7 +2,7 @@
 //! start from data.
 
 use candle_core::{Device, Tensor};
-use hgad_experiment::step::{LevelBatch, Step};
+use hgad_experiment::step::{LevelBatch, Maps, Step};
 use hgad_experiment::train::Trainer;
 use hgad_experiment::{Config, LevelShape, Model, Silent, checkpoint, compose, data, features};
 use hgad_losses::{LossConfig, StagedLoss};
@@ -33,13 +33,17 @@ fn gradients(kind: &str, chunk: usize) -> (f32, HashMap<usize, Vec<f32>>) {
     let vars: Vec<_> = parameters.iter().flat_map(|p| p.trainable_vars()).collect();
     let mut all = HashMap::new();
     let losses = step
-        .gradients(&LevelBatch { maps, labels: &labels }, 0..shape.positions(), |_, var, g| {
-            let at = vars.iter().position(|(_, v)| v.id() == var.id()).unwrap();
-            all.insert(at, g.to_vec());
-            Ok(())
-        })
+        .gradients(
+            &LevelBatch { maps: Maps::Host(maps), labels: &labels },
+            0..shape.positions(),
+            |_, var, g| {
+                let at = vars.iter().position(|(_, v)| v.id() == var.id()).unwrap();
+                all.insert(at, g.to_vec()?);
+                Ok(())
+            },
+        )
         .unwrap();
-    (losses.total, all)
+    (losses.read().unwrap().total, all)
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A training step's memory depends on its chunk, on neither the map nor the batch.
 
 use candle_core::Device;
-use hgad_experiment::step::{LevelBatch, Step};
+use hgad_experiment::step::{LevelBatch, Maps, Step};
 use hgad_experiment::{Adam, AdamSettings, Config, LevelShape, Model};
 use hgad_losses::{LossConfig, StagedLoss};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -48,14 +48,15 @@ fn peak(images: usize, side: usize) -> usize {
     let labels: Vec<u32> = (0..images).map(|b| (b % 2) as u32).collect();
     let loss = StagedLoss::new(&LossConfig::default(), level.prior.as_ref()).unwrap();
     let mut adam =
-        Adam::new(level.flow_parameters.trainable_vars(), level.prior_parameters.trainable_vars());
+        Adam::new(level.flow_parameters.trainable_vars(), level.prior_parameters.trainable_vars())
+            .unwrap();
     let settings = AdamSettings { betas: [0.95, 0.99], epsilon: 1e-8, decay: 1e-4 };
     let before = HELD.load(Relaxed);
     MOST.store(before, Relaxed);
     let mut trainer = level.flow.trainer(level.position.as_ref()).unwrap();
     for _ in 0..2 {
         let batch = LevelBatch {
-            maps: maps.iter().map(|m| Cow::Borrowed(m.as_slice())).collect(),
+            maps: Maps::Host(maps.iter().map(|m| Cow::Borrowed(m.as_slice())).collect()),
             labels: &labels,
         };
         let trainer = trainer.as_deref_mut();
@@ -63,7 +64,7 @@ fn peak(images: usize, side: usize) -> usize {
         let (epoch, chunk, device) = (2, 1024, &Device::Cpu);
         let mut step = Step { level, loss: &loss, trainer, epoch, chunk, device };
         let losses = step.run(&batch, 0..shape.positions(), &mut adam, 1e-4, &settings).unwrap();
-        assert!(losses.total.is_finite());
+        assert!(losses.read().unwrap().total.is_finite());
     }
     MOST.load(Relaxed) - before
 }

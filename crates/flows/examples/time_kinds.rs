@@ -2,7 +2,7 @@
 //! where there is one: `cargo run --release -p hgad-flows --example time_kinds`.
 
 use candle_core::{DType, Device, Tensor};
-use hgad_flows::{FlowConfig, build, kinds, position_encoding};
+use hgad_flows::{FeatureMaps, FlowConfig, build, kinds, position_encoding};
 use hgad_parameters::{Parameters, seeded};
 use std::time::Instant;
 
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })?;
         print!("{:9} autograd {autograd:6.1}", c.kind);
         if let Some(mut trainer) = flow.trainer(Some(&code))? {
-            let maps: Vec<&[f32]> = x.chunks_exact(MAP.0 * MAP.1 * DIM).collect();
+            let maps = FeatureMaps::Host(x.chunks_exact(MAP.0 * MAP.1 * DIM).collect());
             let fused = median(rows, || {
                 trainer.begin()?;
                 let (z, log_det) = trainer.forward(&maps, 0, MAP.0 * MAP.1)?;

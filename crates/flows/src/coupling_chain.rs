@@ -1,10 +1,11 @@
-//! The flow of the paper: coupling blocks in a row, trained by fused kernels on the CPU.
+//! The flow of the paper: coupling blocks in a row, trained by fused kernels on the CPU and on CUDA.
 
+#[cfg(feature = "cuda")]
+use crate::device_trainer::DeviceTrainer;
+use crate::stack_trainer::StackTrainer;
 use crate::{Bijection, Chain, CouplingBlock, CouplingConfig, FlowError, FlowTrainer, FrozenFlow};
-use candle_core::{DType, Tensor, Var};
-use hgad_kernels::{
-    BlockWeights, FrozenStack, PositionCode, StackSize, StackWorkspace, with_slices,
-};
+use candle_core::{DType, Device, Tensor};
+use hgad_kernels::{BlockWeights, FrozenStack, PositionCode, StackSize, with_slices};
 use hgad_parameters::Parameters;
 use std::sync::Arc;
 
@@ -77,24 +78,20 @@ impl Bijection for CouplingChain {
     }
 
     fn trainer(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FlowTrainer>>, FlowError> {
-        if !self.fused() || self.blocks[0].mixing.learned() {
+        if self.blocks[0].mixing.learned() {
             return Ok(None);
         }
-        let code = self.code(code)?;
-        let tensors = tensors(&self.blocks)?;
-        let (workspace, constant) = with_slices(&tensors, |slices| {
-            let weights = weights(slices);
-            let constant = constant(&weights, self.size.dim);
-            (StackWorkspace::new(self.size, &weights, code), constant)
-        })?;
-        Ok(Some(Box::new(StackTrainer {
-            blocks: self.blocks.clone(),
-            size: self.size,
-            workspace,
-            constant,
-            chunk: (0, 0, 0),
-            dlog_det: 0.0,
-        })))
+        #[cfg(feature = "cuda")]
+        if hgad_kernels::DeviceStack::can_train(self.weight()) {
+            let (code, device) = (self.code(code)?, self.weight().device());
+            let trainer = DeviceTrainer::new(&self.blocks, self.size, code, device)?;
+            return Ok(Some(Box::new(trainer)));
+        }
+        if !self.fused() {
+            return Ok(None);
+        }
+        let trainer = StackTrainer::new(&self.blocks, self.size, self.code(code)?)?;
+        Ok(Some(Box::new(trainer)))
     }
 
     fn freeze(&self, code: Option<&Tensor>) -> Result<Option<Box<dyn FrozenFlow>>, FlowError> {
@@ -120,15 +117,20 @@ impl Bijection for CouplingChain {
 impl CouplingChain {
     /// Whether the kernels of the stack can run it.
     fn fused(&self) -> bool {
-        let weight = self.blocks[0].subnet.w1.var();
-        weight.device().is_cpu() && weight.dtype() == DType::F32
+        self.weight().device().is_cpu() && self.weight().dtype() == DType::F32
+    }
+
+    /// One of its parameters, which are all of one type and on one device.
+    fn weight(&self) -> &Tensor {
+        self.blocks[0].subnet.w1.var().as_tensor()
     }
 
     fn code(&self, code: Option<&Tensor>) -> Result<Option<PositionCode>, FlowError> {
         let k = self.size.condition;
         match code {
             Some(c) if k > 0 && c.dims().get(1) == Some(&k) => {
-                Ok(Some(PositionCode::new(&c.flatten_all()?.to_vec1::<f32>()?, k)))
+                let c = c.to_device(&Device::Cpu)?.flatten_all()?.to_vec1::<f32>()?;
+                Ok(Some(PositionCode::new(&c, k)))
             }
             None if k == 0 => Ok(None),
             other => Err(FlowError::Condition {
@@ -162,32 +164,20 @@ impl FrozenFlow for FrozenChain {
     }
 }
 
-fn check_maps(maps: &[&[f32]], positions: usize, d: usize) -> Result<(), FlowError> {
+pub(crate) fn check_maps(maps: &[&[f32]], positions: usize, d: usize) -> Result<(), FlowError> {
     match maps.iter().find(|m| m.len() < positions * d) {
         Some(map) => Err(FlowError::Input { expected: d, found: vec![map.len() / d, d] }),
         None => Ok(()),
     }
 }
 
-struct StackTrainer {
-    blocks: Vec<Arc<CouplingBlock>>,
-    size: StackSize,
-    workspace: StackWorkspace,
-    /// The part of the log-determinant that is the same for every vector of the step.
-    constant: f32,
-    /// Images, first position and number of positions of the last forward.
-    chunk: (usize, usize, usize),
-    /// Sum of the log-determinants' gradients, which reaches every gain.
-    dlog_det: f64,
-}
-
 /// `g = 0.1 softplus_0.5(raw) = 0.2 ln(1 + e^(raw / 2))`.
-fn gain(raw: f32) -> f64 {
+pub(crate) fn gain(raw: f32) -> f64 {
     let half = raw as f64 / 2.0;
     0.2 * (half.max(0.0) + (-half.abs()).exp().ln_1p())
 }
 
-fn weights<'a>(slices: &'a [&'a [f32]]) -> Vec<BlockWeights<'a>> {
+pub(crate) fn weights<'a>(slices: &'a [&'a [f32]]) -> Vec<BlockWeights<'a>> {
     slices
         .chunks_exact(7)
         .map(|s| BlockWeights {
@@ -202,7 +192,7 @@ fn weights<'a>(slices: &'a [&'a [f32]]) -> Vec<BlockWeights<'a>> {
 }
 
 /// Every block's parameters and matrix as they are now, in the order [`weights`] reads them.
-fn tensors(blocks: &[Arc<CouplingBlock>]) -> Result<Vec<Tensor>, FlowError> {
+pub(crate) fn tensors(blocks: &[Arc<CouplingBlock>]) -> Result<Vec<Tensor>, FlowError> {
     let mut all = Vec::with_capacity(7 * blocks.len());
     for b in blocks {
         let subnet = [&b.subnet.w1, &b.subnet.b1, &b.subnet.w2, &b.subnet.b2];
@@ -214,68 +204,7 @@ fn tensors(blocks: &[Arc<CouplingBlock>]) -> Result<Vec<Tensor>, FlowError> {
 }
 
 /// `sum ln g` over all blocks.
-fn constant(weights: &[BlockWeights], d: usize) -> f32 {
+pub(crate) fn constant(weights: &[BlockWeights], d: usize) -> f32 {
     let gains = weights.iter().flat_map(|w| &w.affine[..d]);
     gains.map(|g| (*g as f64).ln()).sum::<f64>() as f32
-}
-
-impl FlowTrainer for StackTrainer {
-    fn begin(&mut self) -> Result<(), FlowError> {
-        self.dlog_det = 0.0;
-        let (workspace, d) = (&mut self.workspace, self.size.dim);
-        self.constant = with_slices(&tensors(&self.blocks)?, |slices| {
-            let weights = weights(slices);
-            workspace.begin(&weights);
-            constant(&weights, d)
-        })?;
-        Ok(())
-    }
-
-    fn forward(
-        &mut self,
-        maps: &[&[f32]],
-        first: usize,
-        count: usize,
-    ) -> Result<(Vec<f32>, Vec<f32>), FlowError> {
-        check_maps(maps, first + count, self.size.dim)?;
-        self.chunk = (maps.len(), first, count);
-        let (z, mut log_det) = self.workspace.forward(maps, (first, count));
-        log_det.iter_mut().for_each(|l| *l += self.constant);
-        Ok((z, log_det))
-    }
-
-    fn backward(&mut self, dz: &[f32], dlog_det: &[f32]) -> Result<(), FlowError> {
-        self.dlog_det += dlog_det.iter().map(|v| *v as f64).sum::<f64>();
-        let (images, first, count) = self.chunk;
-        self.workspace.backward(images, (first, count), dz, dlog_det);
-        Ok(())
-    }
-
-    fn gradients(
-        &mut self,
-        each: &mut dyn FnMut(&Var, &[f32]) -> candle_core::Result<()>,
-    ) -> Result<(), FlowError> {
-        let d = self.size.dim;
-        let sums = self.workspace.gradients();
-        for (k, block) in self.blocks.iter().enumerate() {
-            let [w1, b1, w2, b2, affine] = sums.block(k);
-            each(block.subnet.w1.var(), w1)?;
-            each(block.subnet.b1.var(), b1)?;
-            each(block.subnet.w2.var(), w2)?;
-            each(block.subnet.b2.var(), b2)?;
-            each(block.offset.var(), &affine[d..])?;
-            let raw = block.scale.var().flatten_all()?.to_vec1::<f32>()?;
-            let through_gain: Vec<f32> = raw
-                .iter()
-                .zip(affine)
-                .map(|(raw, dgain)| {
-                    // dg/draw = 0.1 sigmoid(raw / 2), and ln g is part of every log-determinant.
-                    let slope = 0.1 / (1.0 + (-*raw as f64 / 2.0).exp());
-                    ((*dgain as f64 + self.dlog_det / gain(*raw)) * slope) as f32
-                })
-                .collect();
-            each(block.scale.var(), &through_gain)?;
-        }
-        Ok(())
-    }
 }

@@ -32,6 +32,8 @@ mod check;
 mod conv_subnet;
 mod coupling_block;
 mod coupling_chain;
+#[cfg(feature = "cuda")]
+mod device_trainer;
 mod error;
 mod fastflow;
 mod frozen;
@@ -50,6 +52,7 @@ mod scaling;
 mod spline;
 mod spline_coupling;
 mod spline_flow;
+mod stack_trainer;
 mod subnet;
 mod trainer;
 
@@ -79,4 +82,4 @@ pub use spline::Spline;
 pub use spline_coupling::SplineCoupling;
 pub use spline_flow::spline_flow;
 pub use subnet::{DenseSubnet, LastLayer, Subnet, SubnetSize};
-pub use trainer::FlowTrainer;
+pub use trainer::{FeatureMaps, FlowTrainer};

@@ -104,7 +104,8 @@ impl Subnet for DenseSubnet {
         let (w1, b1) = match check::condition(condition, k, x.dim(0)?)? {
             None => (w1, b1),
             Some(c) => {
-                let of_condition = w1.narrow(1, first, k)?.t()?;
+                // Devices multiply no views into wider rows.
+                let of_condition = w1.narrow(1, first, k)?.contiguous()?.t()?;
                 let bias = c.matmul(&of_condition)?.broadcast_add(&b1)?;
                 (w1.narrow(1, 0, first)?.contiguous()?, bias)
             }
