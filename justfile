@@ -41,6 +41,11 @@ race *args:
     cargo build --release
     python3 race/race.py {{args}}
 
+# Races a training step against PyTorch on a CUDA device, and writes docs/performance-cuda.md.
+race-cuda *args:
+    cargo build --release --features cuda
+    python3 race/device.py --output docs/performance-cuda.md {{args}}
+
 # Compiles the CUDA kernels with the nvcc on PATH; needs no GPU, and says so where there is no nvcc.
 check-cuda:
     bash .ci/check-cuda

@@ -2,6 +2,7 @@
 
 use crate::clock::Clock;
 use crate::error::BenchError;
+use candle_core::Device;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -17,12 +18,20 @@ pub struct Case {
 }
 
 /// What cases are measured with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Setup {
     /// How long each is run.
     pub clock: Clock,
     /// A folder of images for the cases that decode; drawn ones where it is `None`.
     pub images: Option<PathBuf>,
+    /// Where the cases of `step` are computed; the others run on the CPU.
+    pub device: Device,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { clock: Clock::default(), images: None, device: Device::Cpu }
+    }
 }
 
 type Measure = Box<dyn Fn(&Setup) -> Result<f64, BenchError>>;

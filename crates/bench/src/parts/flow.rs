@@ -4,8 +4,8 @@
 use crate::case::{Plan, Setup};
 use crate::error::BenchError;
 use candle_core::{Device, Tensor};
-use hgad_experiment::step::{LevelBatch, Step};
-use hgad_experiment::{Adam, AdamSettings, Config, LevelShape, Model};
+use hgad_experiment::step::{LevelBatch, Maps, Step};
+use hgad_experiment::{Adam, AdamSettings, Config, ExperimentError, LevelShape, Model};
 use hgad_losses::{LossConfig, StagedLoss};
 use hgad_parameters::seeded;
 use std::borrow::Cow;
@@ -51,7 +51,7 @@ fn forward(shape: LevelShape, classes: usize, setup: &Setup) -> Result<f64, Benc
     model.track(false);
     let level = &model.levels[0];
     let frozen = level.flow.freeze(level.position.as_ref());
-    let frozen = frozen.map_err(hgad_experiment::ExperimentError::from)?;
+    let frozen = frozen.map_err(ExperimentError::from)?;
     let features = features(shape);
     let maps: Vec<&[f32]> = features.chunks_exact(shape.len()).collect();
     let run = || match &frozen {
@@ -74,9 +74,10 @@ fn step(shape: LevelShape, classes: usize, setup: &Setup) -> Result<f64, BenchEr
     let labels: Vec<u32> = (0..IMAGES).map(|i| (i % classes) as u32).collect();
     let loss = StagedLoss::new(&LossConfig::default(), level.prior.as_ref())?;
     let mut adam =
-        Adam::new(level.flow_parameters.trainable_vars(), level.prior_parameters.trainable_vars());
+        Adam::new(level.flow_parameters.trainable_vars(), level.prior_parameters.trainable_vars())
+            .map_err(ExperimentError::from)?;
     let trainer = level.flow.trainer(level.position.as_ref());
-    let mut trainer = trainer.map_err(hgad_experiment::ExperimentError::from)?;
+    let mut trainer = trainer.map_err(ExperimentError::from)?;
     let train = &config.train;
     let settings = AdamSettings { betas: train.betas, epsilon: train.epsilon, decay: train.decay };
     let run = || {
@@ -86,11 +87,13 @@ fn step(shape: LevelShape, classes: usize, setup: &Setup) -> Result<f64, BenchEr
             loss: &loss,
             trainer: trainer.as_deref_mut(),
             epoch: config.loss.second_stage,
-            chunk: train.chunk,
+            chunk: train.chunk(&Device::Cpu),
             device: &Device::Cpu,
         };
-        let batch = LevelBatch { maps, labels: &labels };
-        step.run(&batch, 0..shape.positions(), &mut adam, 1e-5, &settings).map(drop)
+        let batch = LevelBatch { maps: Maps::Host(maps), labels: &labels };
+        let loss = step.run(&batch, 0..shape.positions(), &mut adam, 1e-5, &settings)?;
+        loss.read()?;
+        Ok::<_, BenchError>(())
     };
     Ok(a_vector(setup.clock.median(run)?, shape))
 }

@@ -6,6 +6,7 @@ mod image_files;
 mod kernel;
 mod load;
 mod metrics;
+mod step;
 mod train;
 mod whole;
 
@@ -25,6 +26,7 @@ pub struct Part {
 pub const PARTS: &[Part] = &[
     Part { name: "backbone", about: "feature extraction, ms a batch", plans: backbone::plans },
     Part { name: "flow", about: "forward and training step of a level", plans: flow::plans },
+    Part { name: "step", about: "training step of three levels, on --device", plans: step::plans },
     Part { name: "train", about: "a pass over cached features", plans: train::plans },
     Part { name: "metrics", about: "pixel metrics of 5.4 million scores", plans: metrics::plans },
     Part { name: "load", about: "images from files, and the decoder alone", plans: load::plans },

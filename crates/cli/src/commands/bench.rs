@@ -4,7 +4,7 @@ use super::Outcome;
 use crate::arguments::BenchArguments;
 use crate::terminal::Terminal;
 use hgad_bench::{Case, Clock, Setup, run as measure};
-use hgad_experiment::{Event, Observer};
+use hgad_experiment::{Config, Event, Observer, open_device, validate};
 use std::process::ExitCode;
 
 /// Measures and prints the cases asked for.
@@ -14,7 +14,10 @@ pub fn run(a: BenchArguments, terminal: &Terminal) -> Outcome {
     if a.seconds <= 0.0 {
         clock.least = 1;
     }
-    let setup = Setup { clock, images: a.images };
+    let mut config = Config { device: a.device, ..Config::default() };
+    config.train.matmul = a.matmul;
+    validate(&config)?;
+    let setup = Setup { clock, images: a.images, device: open_device(&config)? };
     terminal.event(Event::Note(&format!(
         "{} threads, kernels on {}",
         threads(),
