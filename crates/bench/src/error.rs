@@ -23,6 +23,12 @@ pub enum BenchError {
         /// Names of the part's cases.
         known: String,
     },
+    /// A part that is computed on the CPU alone, asked for elsewhere.
+    #[error("`{part}` is timed on the CPU alone; what is timed on another device is `step`")]
+    Device {
+        /// The part, or all.
+        part: String,
+    },
     /// A folder without images of the kind a case decodes.
     #[error("{}: no {kind} image in this folder; it is what --images names", folder.display())]
     NoImages {
@@ -53,7 +59,10 @@ impl BenchError {
     /// Whether the user can mend it by asking differently, as against a failure.
     pub fn is_users(&self) -> bool {
         match self {
-            Self::UnknownPart { .. } | Self::NoCase { .. } | Self::NoImages { .. } => true,
+            Self::UnknownPart { .. }
+            | Self::NoCase { .. }
+            | Self::Device { .. }
+            | Self::NoImages { .. } => true,
             Self::Experiment(e) => e.is_users(),
             Self::Image { .. } | Self::Metric(_) => false,
         }

@@ -35,6 +35,8 @@ fn wrong_names_are_told_with_the_right_ones() {
     let place = Place::new();
     for (args, words) in [
         (&["bench", "flows"][..], ["flows", "backbone"]),
+        (&["bench", "flow", "--device", "cuda"][..], ["flow", "step"]),
+        (&["bench", "step", "--matmul", "f64"][..], ["train.matmul", "tf32"]),
         (&["bench", "flow", "--case", "D300"][..], ["D300", "flow/D200_N8192/train_step"]),
         (&["bench", "load", "--case", "jpeg", "--images", "."][..], ["jpeg", "--images"]),
     ] {

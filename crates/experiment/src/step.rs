@@ -209,7 +209,6 @@ impl Step<'_> {
             return Ok(total.backward()?);
         };
         let (z, log_det) = trainer.forward(&maps, first, count)?;
-        let (z, log_det) = (Var::from_tensor(&z)?, Var::from_tensor(&log_det)?);
         let total = self.value(z.as_tensor(), log_det.as_tensor(), labels, share, losses)?;
         let grads = total.backward()?;
         let of = |v: &Var| match grads.get(v) {

@@ -1,6 +1,5 @@
 //! Training of coupling blocks by the kernels of a CUDA device.
 
-use crate::coupling_chain::check_maps;
 use crate::{CouplingBlock, FeatureMaps, FlowError, FlowTrainer};
 use candle_core::{Device, Tensor, Var};
 use hgad_kernels::{DeviceBlock, DeviceStack, Gradient, PositionCode, StackSize};
@@ -42,7 +41,7 @@ impl FlowTrainer for DeviceTrainer {
             })
         };
         let blocks = self.blocks.iter().map(of_block).collect::<Result<Vec<_>, FlowError>>()?;
-        Ok(self.stack.begin(&blocks)?)
+        Ok(self.stack.begin(blocks)?)
     }
 
     fn forward(
@@ -50,20 +49,13 @@ impl FlowTrainer for DeviceTrainer {
         maps: &FeatureMaps,
         first: usize,
         count: usize,
-    ) -> Result<(Tensor, Tensor), FlowError> {
-        let (d, end) = (self.size.dim, first + count);
-        Ok(match maps {
-            FeatureMaps::Host(maps) => {
-                check_maps(maps, end, d)?;
-                self.stack.forward(maps, (first, count))?
-            }
-            FeatureMaps::Device(maps) => match maps.dims() {
-                [_, positions, channels] if *channels == d && *positions >= end => {
-                    self.stack.forward_on_device(maps, (first, count))?
-                }
-                found => return Err(FlowError::Input { expected: d, found: found.to_vec() }),
-            },
-        })
+    ) -> Result<(Var, Var), FlowError> {
+        maps.images(first + count, self.size.dim)?;
+        let (z, log_det) = match maps {
+            FeatureMaps::Host(maps) => self.stack.forward(maps, (first, count))?,
+            FeatureMaps::Device(maps) => self.stack.forward_on_device(maps, (first, count))?,
+        };
+        Ok((Var::from_tensor(&z)?, Var::from_tensor(&log_det)?))
     }
 
     fn backward(&mut self, dz: &Tensor, dlog_det: &Tensor) -> Result<(), FlowError> {

@@ -1,6 +1,6 @@
 //! Training of coupling blocks by the fused kernels of the CPU.
 
-use crate::coupling_chain::{check_maps, constant, gain, tensors, weights};
+use crate::coupling_chain::{constant, gain, tensors, weights};
 use crate::{CouplingBlock, FeatureMaps, FlowError, FlowTrainer};
 use candle_core::{Device, Tensor, Var};
 use hgad_kernels::{Gradient, PositionCode, StackSize, StackWorkspace, with_slices};
@@ -53,29 +53,24 @@ impl FlowTrainer for StackTrainer {
         maps: &FeatureMaps,
         first: usize,
         count: usize,
-    ) -> Result<(Tensor, Tensor), FlowError> {
+    ) -> Result<(Var, Var), FlowError> {
         let d = self.size.dim;
-        let images = match maps {
-            FeatureMaps::Host(maps) => maps.len(),
-            FeatureMaps::Device(maps) => maps.dim(0)?,
-        };
+        let images = maps.images(first + count, d)?;
         self.chunk = (images, first, count);
         let (workspace, chunk) = (&mut self.workspace, (first, count));
         let (z, mut log_det) = match maps {
-            FeatureMaps::Host(maps) => {
-                check_maps(maps, first + count, d)?;
-                workspace.forward(maps, chunk)
+            FeatureMaps::Host(maps) => workspace.forward(maps, chunk),
+            FeatureMaps::Device(maps) => {
+                let length = maps.dim(1)? * d;
+                with_slices(&[maps.contiguous()?], |all| {
+                    let maps: Vec<&[f32]> = all[0].chunks_exact(length.max(1)).collect();
+                    workspace.forward(&maps, chunk)
+                })?
             }
-            FeatureMaps::Device(maps) => with_slices(&[maps.contiguous()?], |all| {
-                let maps: Vec<&[f32]> =
-                    all[0].chunks_exact((all[0].len() / images).max(1)).collect();
-                check_maps(&maps, first + count, d)?;
-                Ok::<_, FlowError>(workspace.forward(&maps, chunk))
-            })??,
         };
         log_det.iter_mut().for_each(|l| *l += self.constant);
-        let z = Tensor::from_vec(z, (images, count, d), &Device::Cpu)?;
-        Ok((z, Tensor::from_vec(log_det, (images, count), &Device::Cpu)?))
+        let z = Var::from_vec(z, (images, count, d), &Device::Cpu)?;
+        Ok((z, Var::from_vec(log_det, (images, count), &Device::Cpu)?))
     }
 
     fn backward(&mut self, dz: &Tensor, dlog_det: &Tensor) -> Result<(), FlowError> {

@@ -1,6 +1,7 @@
 //! Training a flow with hand-written gradients.
 
 use crate::FlowError;
+use crate::coupling_chain::check_maps;
 use candle_core::{Tensor, Var};
 use hgad_kernels::Gradient;
 
@@ -13,6 +14,25 @@ pub enum FeatureMaps<'a> {
     Device(Tensor),
 }
 
+impl FeatureMaps<'_> {
+    /// The number B of images, each with at least `positions` vectors of `dim` entries.
+    ///
+    /// # Errors
+    /// Maps of another size.
+    pub(crate) fn images(&self, positions: usize, dim: usize) -> Result<usize, FlowError> {
+        match self {
+            Self::Host(maps) => {
+                check_maps(maps, positions, dim)?;
+                Ok(maps.len())
+            }
+            Self::Device(maps) => match *maps.dims() {
+                [images, p, d] if d == dim && p >= positions => Ok(images),
+                _ => Err(FlowError::Input { expected: dim, found: maps.dims().to_vec() }),
+            },
+        }
+    }
+}
+
 /// Gradients of a flow's parameters, chunk by chunk: [`FlowTrainer::forward`], a loss of its
 /// latents, [`FlowTrainer::backward`] with the loss's gradients; parts of a batch add up.
 pub trait FlowTrainer: Send {
@@ -23,7 +43,7 @@ pub trait FlowTrainer: Send {
     fn begin(&mut self) -> Result<(), FlowError>;
 
     /// Positions `first..first + count` of the maps of B images: latents (B, count, D) and
-    /// log-determinants (B, count), where the flow is.
+    /// log-determinants (B, count), where the flow is, as variables whose gradients a loss gives.
     ///
     /// # Errors
     /// Maps of another size.
@@ -32,7 +52,7 @@ pub trait FlowTrainer: Send {
         maps: &FeatureMaps,
         first: usize,
         count: usize,
-    ) -> Result<(Tensor, Tensor), FlowError>;
+    ) -> Result<(Var, Var), FlowError>;
 
     /// Adds the gradients of the last chunk: `dz` (B, count, D), `dlog_det` (B, count), where the flow is.
     ///

@@ -6,7 +6,8 @@ mod common;
 use candle_core::{DType, Device, Tensor, Var};
 use common::{input, nudge, numeric_log_det, worst};
 use hgad_flows::{
-    Bijection, CouplingChain, CouplingConfig, FeatureMaps, coupling_chain, position_encoding,
+    Bijection, CouplingChain, CouplingConfig, FeatureMaps, FlowError, coupling_chain,
+    position_encoding,
 };
 use hgad_parameters::{Parameters, seeded};
 use proptest::prelude::*;
@@ -127,6 +128,11 @@ fn trainer_agrees_with_plain_autograd() {
         let slices: Vec<&[f32]> = maps.iter().map(Vec::as_slice).collect();
         let together =
             Tensor::from_vec(maps.concat(), (images, positions, dim), &Device::Cpu).unwrap();
+        for wrong in [(images, positions, dim + 1), (images, positions - 1, dim)] {
+            let wrong = Tensor::zeros(wrong, DType::F32, &Device::Cpu).unwrap();
+            let refused = trainer.forward(&FeatureMaps::Device(wrong), 0, positions);
+            assert!(matches!(refused, Err(FlowError::Input { .. })));
+        }
         // Twice, since buffers are kept from step to step.
         for given in [FeatureMaps::Host(slices), FeatureMaps::Device(together)] {
             trainer.begin().unwrap();

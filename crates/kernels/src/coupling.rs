@@ -102,33 +102,8 @@ impl CustomOp3 for AffineCoupling {
         Ok((CpuStorage::F32(y), (n, d).into()))
     }
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &candle_core::CudaStorage,
-        lx: &Layout,
-        a: &candle_core::CudaStorage,
-        la: &Layout,
-        affine: &candle_core::CudaStorage,
-        laffine: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let (launch, shape) = self.plan(lx, la, laffine)?;
-        Ok((device::cuda::forward(&launch, &[(x, lx), (a, la), (affine, laffine)])?, shape))
-    }
-
-    #[cfg(feature = "metal")]
-    fn metal_fwd(
-        &self,
-        x: &candle_core::MetalStorage,
-        lx: &Layout,
-        a: &candle_core::MetalStorage,
-        la: &Layout,
-        affine: &candle_core::MetalStorage,
-        laffine: &Layout,
-    ) -> Result<(candle_core::MetalStorage, Shape)> {
-        let (launch, shape) = self.plan(lx, la, laffine)?;
-        Ok((device::metal::forward(&launch, &[(x, lx), (a, la), (affine, laffine)])?, shape))
-    }
+    #[cfg(any(feature = "cuda", feature = "metal"))]
+    device::device_forward!(x lx, a la, affine laffine);
 
     fn bwd(
         &self,
@@ -330,25 +305,8 @@ impl CustomOp1 for CouplingLogDet {
         Ok((CpuStorage::F32(out), n.into()))
     }
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        a: &candle_core::CudaStorage,
-        la: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let (launch, shape) = self.plan(la)?;
-        Ok((device::cuda::forward(&launch, &[(a, la)])?, shape))
-    }
-
-    #[cfg(feature = "metal")]
-    fn metal_fwd(
-        &self,
-        a: &candle_core::MetalStorage,
-        la: &Layout,
-    ) -> Result<(candle_core::MetalStorage, Shape)> {
-        let (launch, shape) = self.plan(la)?;
-        Ok((device::metal::forward(&launch, &[(a, la)])?, shape))
-    }
+    #[cfg(any(feature = "cuda", feature = "metal"))]
+    device::device_forward!(a la);
 
     fn bwd(&self, a: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let (n, h2) = a.dims2()?;

@@ -93,45 +93,8 @@ impl CustomOp3 for DepthwiseConv2d {
         Ok((CpuStorage::F32(work.run(false).0), self.shape()))
     }
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &candle_core::CudaStorage,
-        lx: &Layout,
-        weight: &candle_core::CudaStorage,
-        lweight: &Layout,
-        bias: &candle_core::CudaStorage,
-        lbias: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let (launch, shape) = self.plan(lx, lweight, lbias)?;
-        Ok((
-            device::cuda::forward(
-                &launch,
-                &[(x, lx), (weight, lweight), (bias, lbias), (bias, lbias)],
-            )?,
-            shape,
-        ))
-    }
-
-    #[cfg(feature = "metal")]
-    fn metal_fwd(
-        &self,
-        x: &candle_core::MetalStorage,
-        lx: &Layout,
-        weight: &candle_core::MetalStorage,
-        lweight: &Layout,
-        bias: &candle_core::MetalStorage,
-        lbias: &Layout,
-    ) -> Result<(candle_core::MetalStorage, Shape)> {
-        let (launch, shape) = self.plan(lx, lweight, lbias)?;
-        Ok((
-            device::metal::forward(
-                &launch,
-                &[(x, lx), (weight, lweight), (bias, lbias), (bias, lbias)],
-            )?,
-            shape,
-        ))
-    }
+    #[cfg(any(feature = "cuda", feature = "metal"))]
+    device::device_forward!(x lx, weight lweight, bias lbias => x lx, weight lweight, bias lbias, bias lbias);
 
     fn bwd(
         &self,

@@ -19,6 +19,36 @@ use candle_core::Result;
 #[cfg(any(feature = "cuda", feature = "metal"))]
 use candle_core::Tensor;
 
+/// The forward passes of a custom op on devices, from its `plan` of the layouts: its parameters, each with its
+/// layout, and what the kernel gets where that is more than those.
+#[cfg(any(feature = "cuda", feature = "metal"))]
+macro_rules! device_forward {
+    ($($x:ident $layout:ident),+) => {
+        crate::device::device_forward!($($x $layout),+ => $($x $layout),+);
+    };
+    ($($x:ident $layout:ident),+ => $($given:ident $of:ident),+) => {
+        #[cfg(feature = "cuda")]
+        fn cuda_fwd(
+            &self,
+            $($x: &candle_core::CudaStorage, $layout: &candle_core::Layout),+
+        ) -> candle_core::Result<(candle_core::CudaStorage, candle_core::Shape)> {
+            let (launch, shape) = self.plan($($layout),+)?;
+            Ok((crate::device::cuda::forward(&launch, &[$(($given, $of)),+])?, shape))
+        }
+
+        #[cfg(feature = "metal")]
+        fn metal_fwd(
+            &self,
+            $($x: &candle_core::MetalStorage, $layout: &candle_core::Layout),+
+        ) -> candle_core::Result<(candle_core::MetalStorage, candle_core::Shape)> {
+            let (launch, shape) = self.plan($($layout),+)?;
+            Ok((crate::device::metal::forward(&launch, &[$(($given, $of)),+])?, shape))
+        }
+    };
+}
+#[cfg(any(feature = "cuda", feature = "metal"))]
+pub(crate) use device_forward;
+
 /// The CUDA source of all kernels.
 #[cfg(any(test, feature = "cuda"))]
 const CUDA: &str = concat!(
@@ -384,27 +414,18 @@ fn sizes(w: &Window) -> [usize; 10] {
 const TILE: usize = 32;
 
 /// Sums of the columns of x (rows, cols), by tiles, then the tiles' sums.
-fn sum_rows<M: Machine>(
-    machine: &M,
-    mut x: M::Buffer,
-    mut rows: usize,
-    cols: usize,
-) -> Result<M::Buffer> {
-    while rows > 1 {
-        (x, rows) = sum_tiles(machine, &x, rows, cols)?;
-    }
-    Ok(x)
+fn sum_rows<M: Machine>(machine: &M, x: M::Buffer, rows: usize, cols: usize) -> Result<M::Buffer> {
+    Ok(fewer_rows(machine, x, (rows, cols), 1)?.0)
 }
 
-/// Of x (rows, cols) rows with the same sums, few enough for one thread a column, and how many.
-#[cfg(any(test, feature = "cuda"))]
+/// At most `most` rows with the sums of those of x (rows, cols), and how many.
 fn fewer_rows<M: Machine>(
     machine: &M,
     mut x: M::Buffer,
-    mut rows: usize,
-    cols: usize,
+    (mut rows, cols): (usize, usize),
+    most: usize,
 ) -> Result<(M::Buffer, usize)> {
-    while rows > TILE {
+    while rows > most {
         (x, rows) = sum_tiles(machine, &x, rows, cols)?;
     }
     Ok((x, rows))

@@ -7,24 +7,8 @@ use crate::position_bias::PositionCode;
 use crate::storage::has_kernels;
 use candle_core::{Device, Result, Tensor, bail};
 
-/// Parameters of a block on a device, all `f32` and contiguous.
-#[derive(Clone, Debug)]
-pub struct DeviceBlock {
-    /// First layer (hidden, D - D/2 + K).
-    pub w1: Tensor,
-    /// Its bias (hidden).
-    pub b1: Tensor,
-    /// Second layer (2 (D/2), hidden).
-    pub w2: Tensor,
-    /// Its bias.
-    pub b2: Tensor,
-    /// Raw gain of the global affine map (D), `g = 0.2 softplus(raw / 2)`.
-    pub scale: Tensor,
-    /// Its offset (D).
-    pub offset: Tensor,
-    /// Rotation (D, D).
-    pub rotation: Tensor,
-}
+/// Parameters of a block on a device.
+pub type DeviceBlock = Block<Tensor>;
 
 /// [`crate::StackWorkspace`] on a device: a chunk goes through all blocks at once, its activations kept
 /// there, and only what a caller asks for comes back.
@@ -65,25 +49,15 @@ impl DeviceStack {
     ///
     /// # Errors
     /// Weights of other lengths; from candle.
-    pub fn begin(&mut self, blocks: &[DeviceBlock]) -> Result<()> {
+    pub fn begin(&mut self, blocks: Vec<DeviceBlock>) -> Result<()> {
         let (d, [w1, b1, w2, b2, _]) = (self.size.dim, self.size.lengths());
-        let block = |b: &DeviceBlock| {
+        for b in &blocks {
             let wanted = [w1, b1, w2, b2, d, d, d * d];
             let all = [&b.w1, &b.b1, &b.w2, &b.b2, &b.scale, &b.offset, &b.rotation];
             if all.map(Tensor::elem_count) != wanted || !has_kernels(&all) {
                 bail!("a stack of D = {d} got a block of {:?} numbers", all.map(Tensor::elem_count))
             }
-            Ok(Block {
-                w1: b.w1.clone(),
-                b1: b.b1.clone(),
-                w2: b.w2.clone(),
-                b2: b.b2.clone(),
-                scale: b.scale.clone(),
-                offset: b.offset.clone(),
-                rotation: b.rotation.clone(),
-            })
-        };
-        let blocks = blocks.iter().map(block).collect::<Result<_>>()?;
+        }
         self.stack.begin(&OfTensors, blocks)
     }
 

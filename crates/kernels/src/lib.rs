@@ -12,8 +12,9 @@
 //! Each has two paths: a fused one for `f32` on the CPU, vectorised for what the processor has
 //! (see [`isa_name`]) and split over rayon's threads, and a composition of candle's own
 //! operations for every other type and device. The same number of threads gives the same bytes.
-//! With the feature `cuda` or `metal` the coupling, the mixture and [`depthwise_conv2d()`] have
-//! kernels with gradients for `f32` on such a device too.
+//! With the feature `cuda` or `metal` the coupling, the mixture, logits and their reductions, and
+//! [`depthwise_conv2d()`] have kernels with gradients for `f32` on such a device too; with `cuda` a whole stack
+//! of couplings is trained there (`DeviceStack`), and [`adam_step_on_device()`] moves its parameters.
 //!
 //! Invariant: this crate knows no model.
 

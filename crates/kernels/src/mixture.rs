@@ -109,29 +109,8 @@ impl CustomOp2 for GaussianLogits {
         Ok((CpuStorage::F32(out), logits_shape(lz.dims(), k)))
     }
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        z: &candle_core::CudaStorage,
-        lz: &Layout,
-        centers: &candle_core::CudaStorage,
-        lcenters: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let (launch, shape) = self.plan(lz, lcenters)?;
-        Ok((device::cuda::forward(&launch, &[(z, lz), (centers, lcenters)])?, shape))
-    }
-
-    #[cfg(feature = "metal")]
-    fn metal_fwd(
-        &self,
-        z: &candle_core::MetalStorage,
-        lz: &Layout,
-        centers: &candle_core::MetalStorage,
-        lcenters: &Layout,
-    ) -> Result<(candle_core::MetalStorage, Shape)> {
-        let (launch, shape) = self.plan(lz, lcenters)?;
-        Ok((device::metal::forward(&launch, &[(z, lz), (centers, lcenters)])?, shape))
-    }
+    #[cfg(any(feature = "cuda", feature = "metal"))]
+    device::device_forward!(z lz, centers lcenters);
 
     fn bwd(
         &self,
@@ -216,39 +195,8 @@ impl CustomOp3 for MixtureLogDensity {
         Ok((CpuStorage::F32(out), (g, p).into()))
     }
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        z: &candle_core::CudaStorage,
-        lz: &Layout,
-        centers: &candle_core::CudaStorage,
-        lcenters: &Layout,
-        weights: &candle_core::CudaStorage,
-        lweights: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let (launch, shape) = self.plan(lz, lcenters, lweights)?;
-        Ok((
-            device::cuda::forward(&launch, &[(z, lz), (centers, lcenters), (weights, lweights)])?,
-            shape,
-        ))
-    }
-
-    #[cfg(feature = "metal")]
-    fn metal_fwd(
-        &self,
-        z: &candle_core::MetalStorage,
-        lz: &Layout,
-        centers: &candle_core::MetalStorage,
-        lcenters: &Layout,
-        weights: &candle_core::MetalStorage,
-        lweights: &Layout,
-    ) -> Result<(candle_core::MetalStorage, Shape)> {
-        let (launch, shape) = self.plan(lz, lcenters, lweights)?;
-        Ok((
-            device::metal::forward(&launch, &[(z, lz), (centers, lcenters), (weights, lweights)])?,
-            shape,
-        ))
-    }
+    #[cfg(any(feature = "cuda", feature = "metal"))]
+    device::device_forward!(z lz, centers lcenters, weights lweights);
 
     fn bwd(
         &self,

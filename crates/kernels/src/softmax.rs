@@ -115,29 +115,8 @@ impl CustomOp2 for LogSumExp {
         Ok((CpuStorage::F32(out), shape))
     }
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &candle_core::CudaStorage,
-        lx: &Layout,
-        bias: &candle_core::CudaStorage,
-        lbias: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let (launch, shape) = self.plan(lx, lbias)?;
-        Ok((device::cuda::forward(&launch, &[(x, lx), (bias, lbias)])?, shape))
-    }
-
-    #[cfg(feature = "metal")]
-    fn metal_fwd(
-        &self,
-        x: &candle_core::MetalStorage,
-        lx: &Layout,
-        bias: &candle_core::MetalStorage,
-        lbias: &Layout,
-    ) -> Result<(candle_core::MetalStorage, Shape)> {
-        let (launch, shape) = self.plan(lx, lbias)?;
-        Ok((device::metal::forward(&launch, &[(x, lx), (bias, lbias)])?, shape))
-    }
+    #[cfg(any(feature = "cuda", feature = "metal"))]
+    device::device_forward!(x lx, bias lbias);
 
     fn bwd(
         &self,
@@ -193,25 +172,8 @@ impl CustomOp1 for SoftmaxEntropy {
         Ok((CpuStorage::F32(out), shape))
     }
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &candle_core::CudaStorage,
-        lx: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let (launch, shape) = self.plan(lx)?;
-        Ok((device::cuda::forward(&launch, &[(x, lx)])?, shape))
-    }
-
-    #[cfg(feature = "metal")]
-    fn metal_fwd(
-        &self,
-        x: &candle_core::MetalStorage,
-        lx: &Layout,
-    ) -> Result<(candle_core::MetalStorage, Shape)> {
-        let (launch, shape) = self.plan(lx)?;
-        Ok((device::metal::forward(&launch, &[(x, lx)])?, shape))
-    }
+    #[cfg(any(feature = "cuda", feature = "metal"))]
+    device::device_forward!(x lx);
 
     fn bwd(&self, x: &Tensor, entropy: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let k = x.dim(D::Minus1)?;
@@ -276,33 +238,8 @@ impl CustomOp3 for CrossEntropy {
         Ok((CpuStorage::F32(out), (g, p).into()))
     }
 
-    #[cfg(feature = "cuda")]
-    fn cuda_fwd(
-        &self,
-        x: &candle_core::CudaStorage,
-        lx: &Layout,
-        bias: &candle_core::CudaStorage,
-        lbias: &Layout,
-        target: &candle_core::CudaStorage,
-        ltarget: &Layout,
-    ) -> Result<(candle_core::CudaStorage, Shape)> {
-        let (launch, shape) = self.plan(lx, lbias, ltarget)?;
-        Ok((device::cuda::forward(&launch, &[(x, lx), (bias, lbias), (target, ltarget)])?, shape))
-    }
-
-    #[cfg(feature = "metal")]
-    fn metal_fwd(
-        &self,
-        x: &candle_core::MetalStorage,
-        lx: &Layout,
-        bias: &candle_core::MetalStorage,
-        lbias: &Layout,
-        target: &candle_core::MetalStorage,
-        ltarget: &Layout,
-    ) -> Result<(candle_core::MetalStorage, Shape)> {
-        let (launch, shape) = self.plan(lx, lbias, ltarget)?;
-        Ok((device::metal::forward(&launch, &[(x, lx), (bias, lbias), (target, ltarget)])?, shape))
-    }
+    #[cfg(any(feature = "cuda", feature = "metal"))]
+    device::device_forward!(x lx, bias lbias, target ltarget);
 
     fn bwd(
         &self,

@@ -8,6 +8,7 @@ mod load;
 mod metrics;
 mod step;
 mod train;
+mod training;
 mod whole;
 
 use crate::case::{Case, Plan, Setup};

@@ -3,7 +3,7 @@
 use super::Outcome;
 use crate::arguments::BenchArguments;
 use crate::terminal::Terminal;
-use hgad_bench::{Case, Clock, Setup, run as measure};
+use hgad_bench::{BenchError, Case, Clock, Setup, run as measure};
 use hgad_experiment::{Config, Event, Observer, open_device, validate};
 use std::process::ExitCode;
 
@@ -13,6 +13,9 @@ pub fn run(a: BenchArguments, terminal: &Terminal) -> Outcome {
     // A short look is content with fewer runs.
     if a.seconds <= 0.0 {
         clock.least = 1;
+    }
+    if a.device != "cpu" && a.part != "step" {
+        return Err(BenchError::Device { part: a.part }.into());
     }
     let mut config = Config { device: a.device, ..Config::default() };
     config.train.matmul = a.matmul;

@@ -34,7 +34,7 @@ pub(crate) fn forward(launch: &Launch, inputs: &[(&CudaStorage, &Layout)]) -> Re
 
 /// All outputs of a kernel, as vectors.
 pub(crate) fn on_tensors(launch: &Launch, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    let outputs = with_storages(inputs, |storages| start(launch, storages, &[]))?;
+    let outputs = with_storages(launch.kernel, inputs, |storages| start(launch, storages, &[]))?;
     let tensor = |(storage, length): (CudaStorage, &usize)| {
         Tensor::from_storage(Storage::Cuda(storage), *length, BackpropOp::none(), false)
     };
@@ -79,7 +79,9 @@ pub(crate) fn upload(device: &Device, parts: &[&[f32]]) -> Result<Tensor> {
     Ok(Tensor::from_storage(storage, length, BackpropOp::none(), false))
 }
 
+/// `f` of the storages of tensors, which `what` is given.
 fn with_storages<R>(
+    what: &str,
     tensors: &[Tensor],
     f: impl FnOnce(&[(&CudaStorage, &Layout)]) -> Result<R>,
 ) -> Result<R> {
@@ -88,7 +90,7 @@ fn with_storages<R>(
         .iter()
         .map(|(storage, layout)| match &**storage {
             Storage::Cuda(s) => Ok((s, *layout)),
-            _ => bail!("a kernel expects tensors on one CUDA device"),
+            _ => bail!("{what}: expects tensors on one CUDA device"),
         })
         .collect::<Result<Vec<_>>>()?;
     f(&storages)
@@ -161,7 +163,7 @@ impl Trains for OfTensors {
     ) -> Result<()> {
         let all: Vec<Tensor> =
             inputs.iter().copied().chain(updated.iter().map(|t| &**t)).cloned().collect();
-        with_storages(&all, |storages| {
+        with_storages(launch.kernel, &all, |storages| {
             let (inputs, updated) = storages.split_at(inputs.len());
             start(launch, inputs, updated).map(drop)
         })
@@ -178,7 +180,7 @@ impl Trains for OfTensors {
     fn product(&self, p: &Product, a: &Tensor, b: &Tensor, out: &mut Tensor) -> Result<()> {
         let (rows, columns, length) = p.size;
         let all = [a.clone(), b.clone(), out.clone()];
-        with_storages(&all, |storages| {
+        with_storages("product", &all, |storages| {
             let device = storages[0].0.device();
             let stream = device.cuda_stream();
             let views = storages

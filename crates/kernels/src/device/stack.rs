@@ -51,17 +51,23 @@ impl Operand {
     }
 }
 
-/// Parameters of a block: first layer (hidden, D - D/2 + K) and bias, second layer and bias, raw
-/// gain and offset of the global affine map (D), rotation (D, D).
-#[derive(Clone)]
-pub(crate) struct Block<B> {
-    pub(crate) w1: B,
-    pub(crate) b1: B,
-    pub(crate) w2: B,
-    pub(crate) b2: B,
-    pub(crate) scale: B,
-    pub(crate) offset: B,
-    pub(crate) rotation: B,
+/// Parameters of a block of a stack, `f32` and contiguous, in buffers `B`.
+#[derive(Clone, Debug)]
+pub struct Block<B> {
+    /// First layer (hidden, D - D/2 + K).
+    pub w1: B,
+    /// Its bias (hidden).
+    pub b1: B,
+    /// Second layer (2 (D/2), hidden).
+    pub w2: B,
+    /// Its bias.
+    pub b2: B,
+    /// Raw gain of the global affine map (D), `g = 0.2 softplus(raw / 2)`.
+    pub scale: B,
+    /// Its offset (D).
+    pub offset: B,
+    /// Rotation (D, D).
+    pub rotation: B,
 }
 
 /// The positions' code, in one or two parts: the rows of all of them, (rows, K), and rows and run of each.
@@ -271,7 +277,7 @@ impl<B> Stack<B> {
             let inputs = [&saved.x, &saved.a, &w.b2, affine, &dy, log_det];
             let [mut dx, da, sums] = exactly(machine.launch(&launch, &inputs)?)?;
             drop(dy);
-            let (sums, tiles) = fewer_rows(machine, sums, tiles, 2 * d + h2)?;
+            let (sums, tiles) = fewer_rows(machine, sums, (tiles, 2 * d + h2), super::TILE)?;
             let to = &mut self.gradients[k];
             add_into(machine, &sums, &mut to.sums, (tiles, 2 * d + h2), add)?;
 
