@@ -102,7 +102,7 @@ fn margins(
     }
     let of_level = |(l, level): (usize, &LevelModel)| {
         let read = features.reader(part, samples, l);
-        level.class_evidence(samples.len(), chunk, model.device(), read)
+        level.class_evidence(samples.len(), chunk, read)
     };
     let levels = model.levels.iter().enumerate().map(of_level).collect::<Result<_, _>>()?;
     let evidence = combine_evidence(model, levels)?;
@@ -139,7 +139,7 @@ fn of_images(
     let labels = vec![class as u32; samples.len()];
     let wanted = Wanted { entropy, remembered: part == Part::Train };
     let of_level = |(l, level): (usize, &LevelModel)| {
-        level.scores(&labels, wanted, chunk, model.device(), features.reader(part, &samples, l))
+        level.scores(&labels, wanted, chunk, features.reader(part, &samples, l))
     };
     Ok(NormalImages {
         images: samples.len(),

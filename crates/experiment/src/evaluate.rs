@@ -144,13 +144,7 @@ pub fn class_maps(
             .iter()
             .enumerate()
             .map(|(l, level)| {
-                level.scores(
-                    &taken_for,
-                    wanted,
-                    chunk,
-                    model.device(),
-                    features.reader(Part::Test, &samples, l),
-                )
+                level.scores(&taken_for, wanted, chunk, features.reader(Part::Test, &samples, l))
             })
             .collect::<Result<Vec<_>, _>>()?;
         if rule.needs_normal() {
@@ -190,7 +184,7 @@ fn normal_of_classes(
         let of_level = |(l, level): (usize, &LevelModel)| {
             let read = features.reader(Part::Train, &samples, l);
             let wanted = Wanted { remembered: true, ..Wanted::default() };
-            level.scores(&labels, wanted, chunk, model.device(), read)
+            level.scores(&labels, wanted, chunk, read)
         };
         let levels =
             model.levels.iter().enumerate().map(of_level).collect::<Result<Vec<_>, _>>()?;
@@ -209,7 +203,7 @@ fn infer_classes(
 ) -> Result<Vec<u32>, ExperimentError> {
     let of_level = |(l, level): (usize, &LevelModel)| {
         let read = features.reader(Part::Test, samples, l);
-        level.class_evidence(samples.len(), chunk, model.device(), read)
+        level.class_evidence(samples.len(), chunk, read)
     };
     let levels = model.levels.iter().enumerate().map(of_level).collect::<Result<_, _>>()?;
     let evidence = combine_evidence(model, levels)?;

@@ -2,7 +2,7 @@
 
 use crate::error::ExperimentError;
 use crate::model::{LevelModel, host};
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 use hgad_parameters::Draws;
 use std::borrow::Cow;
 
@@ -18,14 +18,13 @@ pub fn hard_positions<'a>(
     (hard, count): (f64, usize),
     chunk: usize,
     draws: &mut Draws,
-    device: &Device,
 ) -> Result<Vec<Cow<'a, [f32]>>, ExperimentError> {
     // No step is made of these likelihoods.
     let tracked = [&level.flow_parameters, &level.prior_parameters].map(|p| (p, p.tracked()));
     tracked.iter().for_each(|(p, _)| p.track(false));
     let (count, dim) = (count.min(level.shape.positions()), level.shape.channels);
     let each = maps.iter().zip(labels).map(|(map, label)| {
-        let likelihood = likelihood(level, map, *label, chunk, device)?;
+        let likelihood = likelihood(level, map, *label, chunk)?;
         let chosen = choose(&likelihood, (hard, count), draws);
         let mut of = Vec::with_capacity(count * dim);
         chosen.iter().for_each(|p| of.extend_from_slice(&map[p * dim..(p + 1) * dim]));
@@ -42,13 +41,13 @@ fn likelihood(
     map: &[f32],
     label: u32,
     chunk: usize,
-    device: &Device,
 ) -> Result<Vec<f32>, ExperimentError> {
     let dim = level.shape.channels;
     let mut out = Vec::with_capacity(level.shape.positions());
     for x in map.chunks(chunk * dim) {
         let rows = x.len() / dim;
-        let (z, log_det) = level.latents(&Tensor::from_slice(x, (rows, dim), device)?, 0, rows)?;
+        let x = Tensor::from_slice(x, (rows, dim), level.device())?;
+        let (z, log_det) = level.latents(&x, 0, rows)?;
         out.extend(host(&(level.prior.log_density_of_class(&z, &[label])? + log_det)?)?);
     }
     Ok(out)

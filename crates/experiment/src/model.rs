@@ -1,6 +1,7 @@
 //! The model: a flow and a prior for each feature level.
 
 use crate::config::{self, Config};
+use crate::device;
 use crate::error::ExperimentError;
 use crate::options::options;
 use crate::scaling::Scaling;
@@ -61,6 +62,7 @@ pub struct LevelModel {
     scaling_parameters: Parameters,
     /// Code of every position (P, K), where the flow is conditioned on it.
     pub position: Option<Tensor>,
+    device: Device,
     inference: RwLock<Inference>,
 }
 
@@ -95,12 +97,15 @@ impl Model {
         let levels = shapes
             .iter()
             .enumerate()
-            .map(|(i, shape)| LevelModel::new(config, i, *shape, classes.len(), device))
-            .collect::<Result<_, _>>()?;
+            .map(|(i, shape)| {
+                let device = device::of_level(device)?;
+                LevelModel::new(config, i, *shape, classes.len(), device)
+            })
+            .collect::<Result<_, ExperimentError>>()?;
         Ok(Self { levels, classes: classes.to_vec(), device: device.clone() })
     }
 
-    /// Where it computes.
+    /// Where it computes; each level of it has [`LevelModel::device`].
     pub fn device(&self) -> &Device {
         &self.device
     }
@@ -167,11 +172,11 @@ impl LevelModel {
         index: usize,
         shape: LevelShape,
         classes: usize,
-        device: &Device,
+        device: Device,
     ) -> Result<Self, ExperimentError> {
         // A seed of its own for each level, so that levels do not start alike.
         let seed = config.seed.wrapping_mul(1_000_003).wrapping_add(index as u64);
-        let parameters = || Parameters::new(seed, DType::F32, device);
+        let parameters = || Parameters::new(seed, DType::F32, &device);
         let (flow_parameters, prior_parameters) = (parameters(), parameters());
         let scaling_parameters = Parameters::new(seed, DType::F32, &Device::Cpu);
         let scaling = Scaling::new(&config.features.scale, &scaling_parameters, shape.channels)?;
@@ -193,7 +198,7 @@ impl LevelModel {
         let prior = hgad_priors::build(&prior_parameters, &prior)?;
         let position = match config.flow.condition {
             0 => None,
-            k => Some(position_encoding(k, shape.height, shape.width, DType::F32, device)?),
+            k => Some(position_encoding(k, shape.height, shape.width, DType::F32, &device)?),
         };
         let inference = RwLock::new(Inference::Training);
         Ok(Self {
@@ -205,8 +210,15 @@ impl LevelModel {
             scaling,
             scaling_parameters,
             position,
+            device,
             inference,
         })
+    }
+
+    /// Where its tensors are made: the device of its model, on CUDA with a stream of the level's own. What is
+    /// computed together with them must be made there too.
+    pub fn device(&self) -> &Device {
+        &self.device
     }
 
     /// The flow for inference, where it has a form for that on its device.
@@ -276,12 +288,13 @@ impl LevelModel {
     ///
     /// # Errors
     /// Shapes that do not fit.
-    pub fn initialize(&self, maps: &[&[f32]], device: &Device) -> Result<(), ExperimentError> {
+    pub fn initialize(&self, maps: &[&[f32]]) -> Result<(), ExperimentError> {
         if !self.flow.starts_from_data() {
             return Ok(());
         }
         let (positions, channels) = (self.shape.positions(), self.shape.channels);
-        let x = Tensor::from_vec(maps.concat(), (maps.len() * positions, channels), device)?;
+        let rows = maps.len() * positions;
+        let x = Tensor::from_vec(maps.concat(), (rows, channels), &self.device)?;
         // No gradients are asked of it, and with them it would hold memory for all steps.
         let tracked = self.flow_parameters.tracked();
         self.flow_parameters.track(false);
@@ -346,7 +359,6 @@ impl LevelModel {
         labels: &[u32],
         wanted: Wanted,
         chunk: usize,
-        device: &Device,
         read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
     ) -> Result<LevelScores, ExperimentError> {
         let mut out = LevelScores {
@@ -358,7 +370,7 @@ impl LevelModel {
             nearness: self.prior.remembers().then(Vec::new),
             normal: Vec::new(),
         };
-        self.map_latents(labels.len(), chunk, device, read, |first, z, log_det| {
+        self.map_latents(labels.len(), chunk, read, |first, z, log_det| {
             let labels = &labels[first..first + z.dim(0)?];
             let terms = self.terms(labels, wanted, &(z.clone(), log_det.clone()))?;
             out.likelihood.extend(terms.likelihood);
@@ -382,11 +394,10 @@ impl LevelModel {
         &self,
         images: usize,
         chunk: usize,
-        device: &Device,
         read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
     ) -> Result<Vec<f32>, ExperimentError> {
         let mut out = Vec::new();
-        self.map_latents(images, chunk, device, read, |_, z, _| {
+        self.map_latents(images, chunk, read, |_, z, _| {
             out.extend(host(&class_evidence(self.prior.as_ref(), z)?)?);
             Ok(())
         })?;
@@ -422,11 +433,10 @@ impl LevelModel {
         &self,
         images: usize,
         chunk: usize,
-        device: &Device,
         read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
     ) -> Result<(Tensor, Tensor), ExperimentError> {
         let (mut z, mut log_det) = (Vec::new(), Vec::new());
-        self.map_latents(images, chunk, device, read, |_, of_z, of_log_det| {
+        self.map_latents(images, chunk, read, |_, of_z, of_log_det| {
             z.push(of_z.clone());
             log_det.push(of_log_det.clone());
             Ok(())
@@ -440,7 +450,6 @@ impl LevelModel {
         &self,
         images: usize,
         chunk: usize,
-        device: &Device,
         mut read: impl FnMut(usize, &mut Vec<f32>) -> Result<(), ExperimentError>,
         mut each: impl FnMut(usize, &Tensor, &Tensor) -> Result<(), ExperimentError>,
     ) -> Result<(), ExperimentError> {
@@ -460,11 +469,11 @@ impl LevelModel {
                 Some(flow) => {
                     let maps: Vec<&[f32]> = x.chunks_exact(self.shape.len()).collect();
                     let (z, log_det) = flow.forward(&maps, 0, positions)?;
-                    let z = Tensor::from_vec(z, (count, positions, channels), device)?;
-                    (z, Tensor::from_vec(log_det, (count, positions), device)?)
+                    let z = Tensor::from_vec(z, (count, positions, channels), &self.device)?;
+                    (z, Tensor::from_vec(log_det, (count, positions), &self.device)?)
                 }
                 None => {
-                    let x = Tensor::from_vec(x, (count * positions, channels), device)?;
+                    let x = Tensor::from_vec(x, (count * positions, channels), &self.device)?;
                     self.latents(&x, 0, positions)?
                 }
             };

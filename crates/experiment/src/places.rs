@@ -2,7 +2,7 @@
 
 use crate::error::ExperimentError;
 use crate::features::{Features, Part};
-use crate::model::{LevelModel, Model, host};
+use crate::model::{LevelModel, host};
 use candle_core::Tensor;
 
 /// An image of a part of the data, and a position of its map.
@@ -37,7 +37,6 @@ pub(crate) fn vectors(
 /// # Errors
 /// What reading gives; shapes that do not fit.
 pub(crate) fn latents(
-    model: &Model,
     features: &Features,
     part: Part,
     (index, level): (usize, &LevelModel),
@@ -49,7 +48,7 @@ pub(crate) fn latents(
         for of_image in places.chunk_by(|a, b| a.0 == b.0) {
             let maps = features.maps(part, of_image[0].0)?;
             let x = level.scaled(maps.level(index))?.into_owned();
-            let x = Tensor::from_vec(x, (all, dim), model.device())?;
+            let x = Tensor::from_vec(x, (all, dim), level.device())?;
             let z = host(&level.latents(&x, 0, all)?.0)?;
             of_image.iter().for_each(|(_, p)| out.extend_from_slice(&z[p * dim..(p + 1) * dim]));
         }
@@ -57,7 +56,7 @@ pub(crate) fn latents(
     }
     for places in places.chunks(CHUNK) {
         let x = level.scaled(vectors(features, part, (index, level), places)?.into())?;
-        let x = Tensor::from_slice(&x, (places.len(), dim), model.device())?;
+        let x = Tensor::from_slice(&x, (places.len(), dim), level.device())?;
         let positions: Vec<u32> = places.iter().map(|(_, p)| *p as u32).collect();
         out.extend(host(&level.latents_at(&x, &positions)?)?);
     }

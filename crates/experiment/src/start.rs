@@ -29,7 +29,7 @@ pub(crate) fn start(
             level.fit_scaling(&vectors(features, Part::Train, (index, level), &places)?)?;
         }
         if level.flow.starts_from_data() {
-            start_flow(config, model, features, (index, level))?;
+            start_flow(config, features, (index, level))?;
         }
         start_prior(config, model, features, (index, level), "prior.start", &config.prior.start)?;
     }
@@ -39,7 +39,6 @@ pub(crate) fn start(
 /// Starts the flow of one level from the first batch of the first pass, before the prior looks at its latents.
 fn start_flow(
     config: &Config,
-    model: &Model,
     features: &Features,
     (index, level): (usize, &LevelModel),
 ) -> Result<(), ExperimentError> {
@@ -48,7 +47,7 @@ fn start_flow(
     let scaled = maps.iter().map(|m| level.scaled(m.level(index)));
     let scaled = scaled.collect::<Result<Vec<_>, _>>()?;
     let batch: Vec<&[f32]> = scaled.iter().map(AsRef::as_ref).collect();
-    level.initialize(&batch, model.device())
+    level.initialize(&batch)
 }
 
 /// Places the prior's centres anew on the latents of the trained flow, where `prior.settle` says so; once,
@@ -119,7 +118,7 @@ fn latents_for_prior(
 ) -> Result<(Vec<f32>, Vec<u32>), ExperimentError> {
     let count = config.prior.sample.saturating_mul(model.classes.len());
     let places = draw(config, features, level, index, count);
-    let z = latents(model, features, Part::Train, (index, level), &places)?;
+    let z = latents(features, Part::Train, (index, level), &places)?;
     Ok((z, places.iter().map(|(image, _)| features.train[*image].class as u32).collect()))
 }
 

@@ -90,8 +90,6 @@ pub struct Step<'a> {
     pub epoch: usize,
     /// Vectors at once.
     pub chunk: usize,
-    /// Where the level is.
-    pub device: &'a Device,
 }
 
 impl Step<'_> {
@@ -198,7 +196,7 @@ impl Step<'_> {
                     for map in maps {
                         x.extend_from_slice(&map[first * d..(first + count) * d]);
                     }
-                    Tensor::from_vec(x, (rows, d), self.device)?
+                    Tensor::from_vec(x, (rows, d), self.level.device())?
                 }
                 FeatureMaps::Device(maps) => {
                     maps.narrow(1, first, count)?.contiguous()?.reshape((rows, d))?

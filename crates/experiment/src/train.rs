@@ -5,6 +5,7 @@ use crate::config::{self, Config, TermWeight};
 use crate::error::ExperimentError;
 use crate::features::{Features, Part};
 use crate::hard_positions::hard_positions;
+use crate::level_steps::{LevelStep, step_levels};
 use crate::memory;
 use crate::metrics_log::PassRecord;
 use crate::model::{LevelModel, LevelShape, Model};
@@ -184,10 +185,12 @@ impl<'a> Trainer<'a> {
             let read = wanted.iter().map(|i| self.features.maps(Part::Train, *i));
             let maps = read.collect::<Result<Vec<_>, _>>()?;
             let labels: Vec<u32> = members.iter().map(|i| self.labels[*i]).collect();
-            // A device works on the last level while this prepares the next.
-            let mut pending = Vec::with_capacity(self.model.levels.len());
-            for (index, level) in self.model.levels.iter().enumerate() {
-                let (device, chunk) = (self.model.device(), train.chunk(self.model.device()));
+            let mut levels = Vec::with_capacity(self.model.levels.len());
+            let trained = self.flow_trainers.iter_mut().zip(&mut self.optimizers);
+            for ((index, level), (trainer, adam)) in
+                self.model.levels.iter().enumerate().zip(trained)
+            {
+                let (device, chunk) = (level.device(), train.chunk(level.device()));
                 let mut rows =
                     rows(train.positions, &level.shape, level.flow.whole_maps(), &mut places);
                 let maps = match &mut self.resident {
@@ -198,7 +201,7 @@ impl<'a> Trainer<'a> {
                             let share = train.positions * level.shape.positions() as f64;
                             let count = (share.round() as usize).max(1);
                             let (wanted, of) = ((train.hard, count), (&maps[..], &labels[..]));
-                            maps = hard_positions(level, of, wanted, chunk, &mut places, device)?;
+                            maps = hard_positions(level, of, wanted, chunk, &mut places)?;
                             rows = 0..count;
                         }
                         Maps::Host(maps)
@@ -209,18 +212,15 @@ impl<'a> Trainer<'a> {
                         Maps::Device(resident.batch(members, (of_level, channels), device, read)?)
                     }
                 };
-                let batch = LevelBatch { maps, labels: &labels };
-                let mut of_level = Step {
-                    level,
-                    loss: &self.losses[index],
-                    trainer: self.flow_trainers[index].as_deref_mut(),
-                    epoch,
-                    chunk,
-                    device,
-                };
-                let optimizer = &mut self.optimizers[index];
-                pending.push(of_level.run(&batch, rows, optimizer, rate, &self.settings)?);
+                let (loss, trainer) = (&self.losses[index], trainer.as_deref_mut());
+                levels.push(LevelStep {
+                    step: Step { level, loss, trainer, epoch, chunk },
+                    batch: LevelBatch { maps, labels: &labels },
+                    positions: rows,
+                    adam,
+                });
             }
+            let pending = step_levels(levels, rate, &self.settings)?;
             for (index, losses) in pending.iter().enumerate() {
                 let losses = losses.read()?;
                 if !losses.total.is_finite() {

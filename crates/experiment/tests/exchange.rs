@@ -59,7 +59,7 @@ fn scores_are_the_authors() {
             out.extend_from_slice(&x[i * len..(i + 1) * len]);
             Ok(())
         };
-        let got = level.scores(&labels, wanted, 4096, &Device::Cpu, read).unwrap();
+        let got = level.scores(&labels, wanted, 4096, read).unwrap();
         let terms = [("likelihood", got.likelihood), ("neg_entropy", got.neg_entropy.unwrap())];
         for (name, got) in terms {
             let expected = values(&t[&format!("level{l}.{name}")]);

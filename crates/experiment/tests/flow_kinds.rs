@@ -26,8 +26,7 @@ fn gradients(kind: &str, chunk: usize) -> (f32, HashMap<usize, Vec<f32>>) {
     let maps: Vec<Vec<f32>> = (0..5).map(map).collect();
     let labels = [0, 1, 1, 0, 1];
     let loss = StagedLoss::new(&LossConfig::default(), level.prior.as_ref()).unwrap();
-    let mut step =
-        Step { level, loss: &loss, trainer: None, epoch: 2, chunk, device: &Device::Cpu };
+    let mut step = Step { level, loss: &loss, trainer: None, epoch: 2, chunk };
     let maps = maps.iter().map(|m| Cow::Borrowed(m.as_slice())).collect();
     let parameters = [&level.flow_parameters, &level.prior_parameters];
     let vars: Vec<_> = parameters.iter().flat_map(|p| p.trainable_vars()).collect();

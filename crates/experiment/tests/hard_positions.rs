@@ -31,7 +31,7 @@ fn each_map_gives_its_own_positions() {
     for chunk in [1000, 7] {
         let mut draws = seeded(0, "places");
         let of = (&given[..], &labels[..]);
-        let chosen = hard_positions(level, of, (0.5, 4), chunk, &mut draws, &Device::Cpu).unwrap();
+        let chosen = hard_positions(level, of, (0.5, 4), chunk, &mut draws).unwrap();
         for (b, of) in chosen.iter().enumerate() {
             let vectors: Vec<&[f32]> = of.chunks(6).collect();
             assert_eq!(vectors.len(), 4);

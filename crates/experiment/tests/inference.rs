@@ -30,7 +30,7 @@ fn scores(model: &Model) -> Vec<f32> {
         out.extend_from_slice(&x[i * len..(i + 1) * len]);
         Ok(())
     };
-    level.scores(&[1; IMAGES], WANTED, 1, &Device::Cpu, read).unwrap().likelihood
+    level.scores(&[1; IMAGES], WANTED, 1, read).unwrap().likelihood
 }
 
 /// The same by candle's operations.

@@ -61,8 +61,8 @@ fn peak(images: usize, side: usize) -> usize {
         };
         let trainer = trainer.as_deref_mut();
         assert!(trainer.is_some(), "the fused step");
-        let (epoch, chunk, device) = (2, 1024, &Device::Cpu);
-        let mut step = Step { level, loss: &loss, trainer, epoch, chunk, device };
+        let (epoch, chunk) = (2, 1024);
+        let mut step = Step { level, loss: &loss, trainer, epoch, chunk };
         let losses = step.run(&batch, 0..shape.positions(), &mut adam, 1e-4, &settings).unwrap();
         assert!(losses.read().unwrap().total.is_finite());
     }

@@ -50,14 +50,8 @@ fn follow(fused: bool, chunk: usize, device: &Device) {
             let x = values(&t[&format!("step{step}.level{l}.x")]);
             let maps = x.chunks(level.shape.len()).map(Cow::Borrowed).collect();
             let batch = LevelBatch { maps: Maps::Host(maps), labels: &labels };
-            let mut s = Step {
-                level,
-                loss: &losses[l],
-                trainer: trainers[l].as_deref_mut(),
-                epoch,
-                chunk,
-                device,
-            };
+            let mut s =
+                Step { level, loss: &losses[l], trainer: trainers[l].as_deref_mut(), epoch, chunk };
             let got =
                 s.run(&batch, 0..level.shape.positions(), &mut adams[l], rate, &settings).unwrap();
             let got = got.read().unwrap();

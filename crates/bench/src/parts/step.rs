@@ -6,8 +6,8 @@ use super::training::Training;
 use crate::case::{Plan, Setup};
 use crate::error::BenchError;
 use candle_core::Tensor;
-use hgad_experiment::LevelShape;
 use hgad_experiment::step::Maps;
+use hgad_experiment::{LevelModel, LevelShape};
 use hgad_parameters::seeded;
 use std::borrow::Cow;
 
@@ -30,10 +30,11 @@ fn step(setup: &Setup, from_host: bool) -> Result<f64, BenchError> {
     let mut draws = seeded(0, "features");
     let mut values = |n: usize| (0..n).map(|_| draws.normal() as f32).collect::<Vec<f32>>();
     let host: Vec<Vec<f32>> = shapes.iter().map(|s| values(IMAGES * s.len())).collect();
-    let there = |(values, shape): (&Vec<f32>, &LevelShape)| {
-        Tensor::from_slice(values, (IMAGES, shape.positions(), CHANNELS), &setup.device)
+    let there = |(values, level): (&Vec<f32>, &LevelModel)| {
+        Tensor::from_slice(values, (IMAGES, level.shape.positions(), CHANNELS), level.device())
     };
-    let there = host.iter().zip(&shapes).map(there).collect::<Result<Vec<_>, _>>()?;
+    let there = host.iter().zip(&training.model.levels).map(there);
+    let there = there.collect::<Result<Vec<_>, _>>()?;
     let seconds = setup.clock.median(|| {
         training.step(|l| match from_host {
             true => Maps::Host(host[l].chunks_exact(shapes[l].len()).map(Cow::Borrowed).collect()),

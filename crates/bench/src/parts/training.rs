@@ -2,6 +2,7 @@
 
 use crate::error::BenchError;
 use candle_core::Device;
+use hgad_experiment::level_steps::{LevelStep, step_levels};
 use hgad_experiment::step::{LevelBatch, Maps, Step};
 use hgad_experiment::{Adam, AdamSettings, Config, ExperimentError, LevelShape, Model};
 use hgad_flows::FlowTrainer;
@@ -46,26 +47,27 @@ impl Training {
         &mut self,
         mut maps: impl FnMut(usize) -> Maps<'a>,
     ) -> Result<(), BenchError> {
-        let (train, device) = (&self.config.train, self.model.device());
+        let train = &self.config.train;
         let (betas, epsilon, decay) = (train.betas, train.epsilon, train.decay);
-        let mut pending = Vec::new();
-        for (l, level) in self.model.levels.iter().enumerate() {
-            let mut step = Step {
+        let settings = AdamSettings { betas, epsilon, decay };
+        let trained = self.trainers.iter_mut().zip(&mut self.optimizers);
+        let levels = self.model.levels.iter().enumerate().zip(trained);
+        let levels = levels.map(|((l, level), (trainer, adam))| LevelStep {
+            step: Step {
                 level,
                 loss: &self.losses[l],
-                trainer: self.trainers[l].as_deref_mut(),
+                trainer: trainer.as_deref_mut(),
                 epoch: self.config.loss.second_stage,
-                chunk: train.chunk(device),
-                device,
-            };
-            let batch = LevelBatch { maps: maps(l), labels: &self.labels };
-            let (all, settings) =
-                (0..level.shape.positions(), AdamSettings { betas, epsilon, decay });
-            pending.push(step.run(&batch, all, &mut self.optimizers[l], 1e-5, &settings)?);
-        }
+                chunk: train.chunk(level.device()),
+            },
+            batch: LevelBatch { maps: maps(l), labels: &self.labels },
+            positions: 0..level.shape.positions(),
+            adam,
+        });
+        let pending = step_levels(levels.collect(), 1e-5, &settings)?;
         for loss in &pending {
             loss.read()?;
         }
-        Ok(device.synchronize()?)
+        Ok(self.model.levels.iter().try_for_each(|level| level.device().synchronize())?)
     }
 }

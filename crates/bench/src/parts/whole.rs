@@ -50,7 +50,7 @@ fn test_image(setup: &Setup) -> Result<f64, BenchError> {
             .iter()
             .zip(&maps)
             .map(|(level, features)| {
-                level.scores(&[0], wanted, config.train.chunk, &Device::Cpu, |_, x| {
+                level.scores(&[0], wanted, config.train.chunk, |_, x| {
                     x.extend(features.flatten_all()?.to_vec1::<f32>()?);
                     Ok(())
                 })

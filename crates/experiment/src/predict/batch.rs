@@ -36,7 +36,7 @@ impl<'a> Batch<'a> {
             .levels
             .iter()
             .enumerate()
-            .map(|(l, level)| level.infer(images, chunk, model.device(), |i, x| read(l, i, x)))
+            .map(|(l, level)| level.infer(images, chunk, |i, x| read(l, i, x)))
             .collect::<Result<_, _>>()?;
         Ok(Self { model, images, latents })
     }

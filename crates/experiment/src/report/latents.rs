@@ -46,7 +46,7 @@ fn of_level(
 ) -> Result<LatentLevel, ExperimentError> {
     let level = &model.levels[l];
     let dim = level.shape.channels;
-    let read = |places: &[Place]| places::latents(model, features, Part::Test, (l, level), places);
+    let read = |places: &[Place]| places::latents(features, Part::Test, (l, level), places);
     let mut drawn = Vec::new();
     for class in 0..model.classes.len() {
         let (normal, anomalous) = choose(level, features, truth, count, seed, class);
