@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::ExperimentError;
-use candle_core::{Device, DeviceLocation};
+use candle_core::Device;
 
 /// A processor that a configuration names: `cpu`, or `cuda` and `metal` with the number of one,
 /// such as `cuda:1`, the first where there is none.
@@ -57,15 +57,6 @@ pub fn open(config: &Config) -> Result<Device, ExperimentError> {
         }
         Some(Processor::Metal(number)) => Device::new_metal(number).map_err(absent),
         None => Err(refuse("expected cpu, cuda, cuda:1, metal, ...".into())),
-    }
-}
-
-/// `device` for one level. On CUDA a level has a stream of its own there, so that a small one's kernels fill
-/// what a large one's leave of the card.
-pub(crate) fn of_level(device: &Device) -> candle_core::Result<Device> {
-    match device.location() {
-        DeviceLocation::Cuda { gpu_id } => Device::new_cuda_with_stream(gpu_id),
-        _ => Ok(device.clone()),
     }
 }
 

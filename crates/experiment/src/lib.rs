@@ -28,7 +28,6 @@ pub mod hard_positions;
 mod heat_maps;
 mod hold_out;
 mod image_scores;
-pub mod level_steps;
 pub mod memory;
 pub mod metrics_log;
 mod model;

@@ -1,7 +1,6 @@
 //! The model: a flow and a prior for each feature level.
 
 use crate::config::{self, Config};
-use crate::device;
 use crate::error::ExperimentError;
 use crate::options::options;
 use crate::scaling::Scaling;
@@ -98,7 +97,8 @@ impl Model {
             .iter()
             .enumerate()
             .map(|(i, shape)| {
-                let device = device::of_level(device)?;
+                // A small level's kernels fill what a large one's leave of a CUDA card.
+                let device = hgad_kernels::with_own_stream(device)?;
                 LevelModel::new(config, i, *shape, classes.len(), device)
             })
             .collect::<Result<_, ExperimentError>>()?;

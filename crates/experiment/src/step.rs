@@ -231,8 +231,9 @@ impl Step<'_> {
     ) -> std::result::Result<Tensor, ExperimentError> {
         let latents = Latents::new(z, log_det, labels, self.level.prior.as_ref())?;
         let value = self.loss.value(&latents, self.epoch)?;
-        let total = (value.total * share)?;
-        let terms = value.terms.into_iter().map(|(name, term)| Ok((name, (term * share)?)));
+        let part = |x: Tensor| if share == 1.0 { Ok(x) } else { x * share };
+        let total = part(value.total)?;
+        let terms = value.terms.into_iter().map(|(name, term)| Ok((name, part(term)?)));
         losses.add(total.detach(), terms.collect::<Result<_>>()?)?;
         Ok(total)
     }

@@ -5,7 +5,6 @@ use crate::config::{self, Config, TermWeight};
 use crate::error::ExperimentError;
 use crate::features::{Features, Part};
 use crate::hard_positions::hard_positions;
-use crate::level_steps::{LevelStep, step_levels};
 use crate::memory;
 use crate::metrics_log::PassRecord;
 use crate::model::{LevelModel, LevelShape, Model};
@@ -185,11 +184,9 @@ impl<'a> Trainer<'a> {
             let read = wanted.iter().map(|i| self.features.maps(Part::Train, *i));
             let maps = read.collect::<Result<Vec<_>, _>>()?;
             let labels: Vec<u32> = members.iter().map(|i| self.labels[*i]).collect();
-            let mut levels = Vec::with_capacity(self.model.levels.len());
-            let trained = self.flow_trainers.iter_mut().zip(&mut self.optimizers);
-            for ((index, level), (trainer, adam)) in
-                self.model.levels.iter().enumerate().zip(trained)
-            {
+            // A device works on one level while this prepares the next, and on several at once.
+            let mut pending = Vec::with_capacity(self.model.levels.len());
+            for (index, level) in self.model.levels.iter().enumerate() {
                 let (device, chunk) = (level.device(), train.chunk(level.device()));
                 let mut rows =
                     rows(train.positions, &level.shape, level.flow.whole_maps(), &mut places);
@@ -212,15 +209,12 @@ impl<'a> Trainer<'a> {
                         Maps::Device(resident.batch(members, (of_level, channels), device, read)?)
                     }
                 };
-                let (loss, trainer) = (&self.losses[index], trainer.as_deref_mut());
-                levels.push(LevelStep {
-                    step: Step { level, loss, trainer, epoch, chunk },
-                    batch: LevelBatch { maps, labels: &labels },
-                    positions: rows,
-                    adam,
-                });
+                let batch = LevelBatch { maps, labels: &labels };
+                let trainer = self.flow_trainers[index].as_deref_mut();
+                let mut of_level = Step { level, loss: &self.losses[index], trainer, epoch, chunk };
+                let adam = &mut self.optimizers[index];
+                pending.push(of_level.run(&batch, rows, adam, rate, &self.settings)?);
             }
-            let pending = step_levels(levels, rate, &self.settings)?;
             for (index, losses) in pending.iter().enumerate() {
                 let losses = losses.read()?;
                 if !losses.total.is_finite() {

@@ -56,12 +56,14 @@ const CUDA: &str = concat!(
     include_str!("device/shared/coupling.h"),
     include_str!("device/shared/mixture.h"),
     include_str!("device/shared/softmax.h"),
+    include_str!("device/shared/log_sigmoid.h"),
     include_str!("device/shared/depthwise.h"),
     include_str!("device/shared/stack.h"),
     include_str!("device/shared/adam.h"),
     include_str!("device/cuda/coupling.cu"),
     include_str!("device/cuda/mixture.cu"),
     include_str!("device/cuda/softmax.cu"),
+    include_str!("device/cuda/log_sigmoid.cu"),
     include_str!("device/cuda/depthwise.cu"),
     include_str!("device/cuda/stack.cu"),
     include_str!("device/cuda/adam.cu"),
@@ -74,10 +76,12 @@ const METAL: &str = concat!(
     include_str!("device/shared/coupling.h"),
     include_str!("device/shared/mixture.h"),
     include_str!("device/shared/softmax.h"),
+    include_str!("device/shared/log_sigmoid.h"),
     include_str!("device/shared/depthwise.h"),
     include_str!("device/metal/coupling.metal"),
     include_str!("device/metal/mixture.metal"),
     include_str!("device/metal/softmax.metal"),
+    include_str!("device/metal/log_sigmoid.metal"),
     include_str!("device/metal/depthwise.metal"),
 );
 
@@ -162,6 +166,17 @@ impl Machine for OfTensors {
             other => candle_core::bail!("{}: no kernel for {other:?}", launch.kernel),
         }
     }
+}
+
+/// The one output of a kernel, in that shape.
+#[cfg(any(feature = "cuda", feature = "metal"))]
+pub(crate) fn one(
+    launch: &Launch,
+    inputs: &[&Tensor],
+    shape: &candle_core::Shape,
+) -> Result<Tensor> {
+    let [out] = exactly(OfTensors.launch(launch, inputs)?)?;
+    out.reshape(shape)
 }
 
 /// Threads of a block, a multiple of a warp's 32.
@@ -331,6 +346,26 @@ pub(crate) fn cross_entropy_gradient<M: Machine>(
     let n = g * p;
     let launch = Launch::each("cross_entropy_gradient", n).outputs(&[n * k]).uints(&[n, p, k]);
     with_sums(machine, &launch, &inputs, (n, k))
+}
+
+/// Input x (n, k); output (n, k).
+pub(crate) fn log_softmax(n: usize, k: usize) -> Launch {
+    Launch::each("log_softmax", n).outputs(&[n * k]).uints(&[n, k])
+}
+
+/// Inputs the output and its gradient; output the gradient of x.
+pub(crate) fn log_softmax_gradient(n: usize, k: usize) -> Launch {
+    Launch::each("log_softmax_gradient", n).outputs(&[n * k]).uints(&[n, k])
+}
+
+/// Input x (n); output (n).
+pub(crate) fn neg_log_sigmoid(n: usize) -> Launch {
+    Launch::each("neg_log_sigmoid", n).outputs(&[n]).uints(&[n])
+}
+
+/// Inputs x and the output's gradient; output the gradient of x.
+pub(crate) fn neg_log_sigmoid_gradient(n: usize) -> Launch {
+    Launch::each("neg_log_sigmoid_gradient", n).outputs(&[n]).uints(&[n])
 }
 
 /// The one output (n, k) of a kernel, and the sums of its columns.

@@ -7,6 +7,7 @@
 use crate::device;
 use crate::fill::par_fill;
 use crate::isa::{Isa, dispatch};
+use crate::log_softmax::log_softmax;
 use crate::math::exp;
 use crate::pool::sum_rows;
 use crate::product::TILE;
@@ -38,7 +39,7 @@ pub fn softmax_entropy(x: &Tensor) -> Result<Tensor> {
     if is_fused(x) || has_kernels(&[x]) {
         return x.contiguous()?.apply_op1(SoftmaxEntropy);
     }
-    let log = x.broadcast_sub(&x.log_sum_exp(D::Minus1)?.unsqueeze(D::Minus1)?)?;
+    let log = log_softmax(x)?;
     (log.exp()? * log)?.sum(D::Minus1)?.neg()
 }
 
@@ -63,8 +64,7 @@ pub fn cross_entropy(x: &Tensor, bias: &Tensor, target: &Tensor) -> Result<Tenso
         let (bias, target) = (bias.contiguous()?, target.contiguous()?);
         return x.contiguous()?.apply_op3(&bias, &target, CrossEntropy);
     }
-    let q = x.broadcast_add(bias)?;
-    let log = q.broadcast_sub(&q.log_sum_exp(D::Minus1)?.unsqueeze(D::Minus1)?)?;
+    let log = log_softmax(&x.broadcast_add(bias)?)?;
     log.broadcast_mul(&target.unsqueeze(1)?)?.sum(D::Minus1)?.neg()
 }
 
@@ -179,10 +179,8 @@ impl CustomOp1 for SoftmaxEntropy {
         let k = x.dim(D::Minus1)?;
         #[cfg(any(feature = "cuda", feature = "metal"))]
         if !x.device().is_cpu() {
-            use device::Machine;
             let launch = device::softmax_entropy_gradient(x.elem_count() / k, k);
-            let dx = device::OfTensors.launch(&launch, &[x, entropy, grad])?;
-            return dx.first().map(|dx| dx.reshape(x.shape())).transpose();
+            return device::one(&launch, &[x, entropy, grad], x.shape()).map(Some);
         }
         let all = [x.contiguous()?, entropy.contiguous()?, grad.contiguous()?];
         let (dx, _) = with_slices(&all, |s| {

@@ -5,7 +5,7 @@
 use candle_core::{Device, Result, Tensor, Var};
 use hgad_kernels::{
     Padding, affine_coupling, coupling_log_det, cross_entropy, depthwise_conv2d, gaussian_logits,
-    log_sum_exp, mixture_log_density, softmax_entropy,
+    log_softmax, log_sum_exp, mixture_log_density, neg_log_sigmoid, softmax_entropy,
 };
 
 fn device() -> Option<Device> {
@@ -84,7 +84,9 @@ fn reductions() {
     let target = noise(&[8, 15], 1.0, 3);
     let both = [x.clone(), bias];
     same("log-sum-exp", &both, &|t| log_sum_exp(&t[0], &t[1]));
-    same("entropy", &[x], &|t| softmax_entropy(&t[0]));
+    same("entropy", std::slice::from_ref(&x), &|t| softmax_entropy(&t[0]));
+    same("log-softmax", std::slice::from_ref(&x), &|t| log_softmax(&t[0]));
+    same("-log-sigmoid", &[x], &|t| neg_log_sigmoid(&t[0]));
     same("cross-entropy", &both, &|t| {
         cross_entropy(&t[0], &t[1], &target.to_device(t[0].device())?)
     });

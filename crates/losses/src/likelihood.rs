@@ -2,6 +2,7 @@
 
 use crate::{Latents, LossError, LossTerm, Needs};
 use candle_core::Tensor;
+use hgad_kernels::neg_log_sigmoid;
 
 /// `L_z = -logsigmoid((D G + ln p(z given y) + ln det J) / D)`, `G = -½ ln 2π`.
 pub struct Likelihood;
@@ -19,8 +20,6 @@ impl LossTerm for Likelihood {
         let log = (latents.log_density_of_class()? + latents.log_det())?;
         let constant = -0.5 * std::f64::consts::TAU.ln();
         let x = log.affine(1.0 / latents.dim(), constant)?;
-        // -logsigmoid(x) = max(-x, 0) + ln(1 + e^-|x|), which never overflows.
-        let tail = (x.abs()?.neg()?.exp()? + 1.0)?.log()?;
-        Ok((x.neg()?.relu()? + tail)?.mean_all()?)
+        Ok(neg_log_sigmoid(&x)?.mean_all()?)
     }
 }

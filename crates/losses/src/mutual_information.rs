@@ -1,7 +1,7 @@
 //! Mutual information between latents and classes.
 
 use crate::{Latents, LossError, LossTerm, Needs};
-use candle_core::{D, Tensor};
+use candle_core::{D, Device, Tensor};
 use hgad_kernels::cross_entropy;
 
 /// `L_mi = sum_k t_k (log_softmax_k(l + ln p) - ln p_k)`, `p` taken as a constant, `t` the one-hot
@@ -32,8 +32,8 @@ impl LossTerm for MutualInformation {
         for (i, label) in latents.labels().iter().enumerate() {
             target[i * c + *label as usize] += 1.0 - self.smoothing;
         }
-        let target = Tensor::from_vec(target, (b, c), logits.device())?;
-        let target = target.to_dtype(logits.dtype())?;
+        let target = Tensor::from_vec(target, (b, c), &Device::Cpu)?;
+        let target = target.to_dtype(logits.dtype())?.to_device(logits.device())?;
         // -sum_k t_k ln p_k is the same for all vectors of an image.
         let away = target.broadcast_mul(&weights)?.sum(D::Minus1)?.mean_all()?;
         Ok((cross_entropy(logits, &weights, &target)?.mean_all()? + away)?.neg()?)

@@ -100,7 +100,7 @@ impl StagedLoss {
         for (term, weight) in self.weighted(epoch) {
             let value = term.value(latents)?;
             let signed = if term.is_maximized() { -weight } else { weight };
-            let weighted = (&value * signed)?;
+            let weighted = if signed == 1.0 { value.clone() } else { (&value * signed)? };
             total = Some(match total {
                 None => weighted,
                 Some(sum) => (sum + weighted)?,

@@ -2,9 +2,10 @@
 
 use crate::k_means::Clusters;
 use crate::mixture::weight;
-use crate::prior::{check, log_softmax};
+use crate::prior::check;
 use crate::{Covariance, GaussianMixture, Learned, Prior, PriorError, Start};
 use candle_core::{DType, Device, Tensor};
+use hgad_kernels::log_softmax;
 use hgad_parameters::{Draws, Parameters, Weight};
 
 /// The inter-class mixture `sum_k p_k N(mu_k, S_k)`, and within class y the mixture of M centres

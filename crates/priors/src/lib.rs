@@ -30,7 +30,7 @@ pub use error::PriorError;
 pub use hierarchical::HierarchicalMixture;
 pub use memory::Memory;
 pub use mixture::{GaussianMixture, Learned, starting_centers};
-pub use prior::{Prior, Start, log_softmax};
+pub use prior::{Prior, Start};
 pub use registry::{Constructor, PriorConfig, build, kinds, register};
 pub use remembering::Remembering;
 pub use single::SingleGaussian;

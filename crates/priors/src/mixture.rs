@@ -2,10 +2,10 @@
 
 use crate::class_whitening::ClassWhitening;
 use crate::k_means::Clusters;
-use crate::prior::{by_class, check, log_softmax};
+use crate::prior::{by_class, check};
 use crate::{Covariance, Prior, PriorError, Spread, Start};
 use candle_core::{DType, Device, Tensor};
-use hgad_kernels::log_sum_exp;
+use hgad_kernels::{log_softmax, log_sum_exp};
 use hgad_parameters::{Draws, Parameters, Weight, seeded};
 
 /// `sum_k p_k N(mu_k, S_k)` over C classes.

@@ -1,7 +1,7 @@
 //! The interface of every density on the latent space.
 
 use crate::PriorError;
-use candle_core::{D, Result, Tensor};
+use candle_core::Tensor;
 use hgad_parameters::Draws;
 
 /// Where the centres of a class start, for a prior that starts from data.
@@ -143,14 +143,6 @@ pub trait Prior: Send + Sync {
     fn has_intra_classes(&self) -> bool {
         false
     }
-}
-
-/// Logarithm of the softmax over the last dimension, safe from overflow.
-///
-/// # Errors
-/// From candle.
-pub fn log_softmax(x: &Tensor) -> Result<Tensor> {
-    x.broadcast_sub(&x.log_sum_exp(D::Minus1)?.unsqueeze(D::Minus1)?)
 }
 
 /// The vectors of each class, row-major: `z` (N, D), `labels` (N).

@@ -1,9 +1,9 @@
 //! A prior with heavy tails: one multivariate Student t a class.
 
 use candle_core::{D, Tensor};
-use hgad_kernels::{gaussian_logits, log_sum_exp};
+use hgad_kernels::{gaussian_logits, log_softmax, log_sum_exp};
 use hgad_parameters::{Parameters, Weight};
-use hgad_priors::{Prior, PriorConfig, PriorError, log_softmax, starting_centers};
+use hgad_priors::{Prior, PriorConfig, PriorError, starting_centers};
 
 /// `sum_k p_k t_nu(z; mu_k, I)`. Far from its centre a density falls as a power of the distance,
 /// and not as its exponential: a few odd vectors in the training images pull less.

@@ -2,7 +2,6 @@
 
 use crate::error::BenchError;
 use candle_core::Device;
-use hgad_experiment::level_steps::{LevelStep, step_levels};
 use hgad_experiment::step::{LevelBatch, Maps, Step};
 use hgad_experiment::{Adam, AdamSettings, Config, ExperimentError, LevelShape, Model};
 use hgad_flows::FlowTrainer;
@@ -50,21 +49,19 @@ impl Training {
         let train = &self.config.train;
         let (betas, epsilon, decay) = (train.betas, train.epsilon, train.decay);
         let settings = AdamSettings { betas, epsilon, decay };
-        let trained = self.trainers.iter_mut().zip(&mut self.optimizers);
-        let levels = self.model.levels.iter().enumerate().zip(trained);
-        let levels = levels.map(|((l, level), (trainer, adam))| LevelStep {
-            step: Step {
+        let mut pending = Vec::new();
+        for (l, level) in self.model.levels.iter().enumerate() {
+            let mut step = Step {
                 level,
                 loss: &self.losses[l],
-                trainer: trainer.as_deref_mut(),
+                trainer: self.trainers[l].as_deref_mut(),
                 epoch: self.config.loss.second_stage,
                 chunk: train.chunk(level.device()),
-            },
-            batch: LevelBatch { maps: maps(l), labels: &self.labels },
-            positions: 0..level.shape.positions(),
-            adam,
-        });
-        let pending = step_levels(levels.collect(), 1e-5, &settings)?;
+            };
+            let batch = LevelBatch { maps: maps(l), labels: &self.labels };
+            let (all, adam) = (0..level.shape.positions(), &mut self.optimizers[l]);
+            pending.push(step.run(&batch, all, adam, 1e-5, &settings)?);
+        }
         for loss in &pending {
             loss.read()?;
         }

@@ -303,6 +303,33 @@ fn reductions_of_logits_and_their_gradients() {
     }
 }
 
+#[test]
+fn logarithms_of_softmax_and_sigmoid_and_their_gradients() {
+    for (name, host) in hosts() {
+        for (n, k) in [(1, 1), (37, 15), (200, 3)] {
+            // As large as what would overflow.
+            let (x, grad) = (noise(n * k, 120.0, 1), noise(n * k, 1.0, 2));
+            let var = variable(&x, &[n, k]);
+            let check = |what: &str, out: &Tensor, got: &[f32], gradient: &[f32]| {
+                close(&format!("{name} {what}"), got, &values(out));
+                let expected = gradients(out, &grad, &[&var]);
+                close(&format!("{name} {what}'s gradient"), gradient, &expected[0]);
+            };
+            let out = crate::log_softmax(&var).unwrap();
+            let got = host.launch(&log_softmax(n, k), &[&x]).unwrap();
+            let launch = log_softmax_gradient(n, k);
+            let gradient = host.launch(&launch, &[&got[0], &grad]).unwrap();
+            check("log-softmax", &out, &got[0], &gradient[0]);
+
+            let out = crate::neg_log_sigmoid(&var).unwrap();
+            let got = host.launch(&neg_log_sigmoid(n * k), &[&x]).unwrap();
+            let launch = neg_log_sigmoid_gradient(n * k);
+            let gradient = host.launch(&launch, &[&x, &grad]).unwrap();
+            check("-log-sigmoid", &out, &got[0], &gradient[0]);
+        }
+    }
+}
+
 /// The machine that trains, where there is a compiler.
 fn trains() -> Option<&'static Host> {
     hosts().iter().find(|(name, _)| *name == "cuda").map(|(_, host)| host)

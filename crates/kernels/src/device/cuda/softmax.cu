@@ -25,3 +25,11 @@ extern "C" __global__ void cross_entropy_gradient(READ x, READ bias, READ target
                                                   WRITE dx, uint n, uint p, uint k) {
   cross_entropy_backward(x, bias, target, grad, dx, n, p, k, HERE);
 }
+
+extern "C" __global__ void log_softmax(READ x, WRITE out, uint n, uint k) {
+  log_softmax_forward(x, out, n, k, HERE);
+}
+
+extern "C" __global__ void log_softmax_gradient(READ out, READ grad, WRITE dx, uint n, uint k) {
+  log_softmax_backward(out, grad, dx, n, k, HERE);
+}

@@ -25,3 +25,12 @@ kernel void cross_entropy_gradient(READ(x, 0), READ(bias, 1), READ(target, 2), R
                                    WRITE(dx, 4), UINT(n, 5), UINT(p, 6), UINT(k, 7), PLACE) {
   cross_entropy_backward(x, bias, target, grad, dx, n, p, k, HERE);
 }
+
+kernel void log_softmax(READ(x, 0), WRITE(out, 1), UINT(n, 2), UINT(k, 3), PLACE) {
+  log_softmax_forward(x, out, n, k, HERE);
+}
+
+kernel void log_softmax_gradient(READ(out, 0), READ(grad, 1), WRITE(dx, 2), UINT(n, 3), UINT(k, 4),
+                                 PLACE) {
+  log_softmax_backward(out, grad, dx, n, k, HERE);
+}

@@ -75,3 +75,22 @@ inline void cross_entropy_backward(GLOBAL const float* x, GLOBAL const float* bi
     dx[row * k + i] = grad[row] * (whole * share - target[row / p * k + i]);
   }
 }
+
+inline void log_softmax_forward(GLOBAL const float* x, GLOBAL float* out, uint n, uint k,
+                                Where at) {
+  uint row = at.block * at.items + at.item;
+  if (row >= n) return;
+  float all = row_log_sum_exp(x + row * k, x, 0, k);
+  for (uint i = 0; i < k; i++) out[row * k + i] = x[row * k + i] - all;
+}
+
+// From what came out and its gradient.
+inline void log_softmax_backward(GLOBAL const float* out, GLOBAL const float* grad,
+                                 GLOBAL float* dx, uint n, uint k, Where at) {
+  uint row = at.block * at.items + at.item;
+  if (row >= n) return;
+  float whole = 0.0f;
+  for (uint i = 0; i < k; i++) whole += grad[row * k + i];
+  for (uint i = 0; i < k; i++)
+    dx[row * k + i] = grad[row * k + i] - whole * EXP(out[row * k + i]);
+}
