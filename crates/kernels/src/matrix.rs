@@ -1,5 +1,7 @@
 //! A matrix over a slice, for products.
 
+use std::ops::Range;
+
 /// A matrix over a slice: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Matrix<'a> {
@@ -15,6 +17,17 @@ impl<'a> Matrix<'a> {
     pub(crate) fn rows(data: &'a [f32], rows: usize, cols: usize, stride: usize) -> Self {
         assert!(rows == 0 || cols == 0 || (rows - 1) * stride + cols <= data.len());
         Self { data, rows, cols, row_stride: stride, col_stride: 1 }
+    }
+
+    /// Some of its rows.
+    pub(crate) fn part(self, rows: Range<usize>) -> Self {
+        let data = self.data.get(rows.start * self.row_stride..).unwrap_or(&[]);
+        Self { data, rows: rows.len(), ..self }
+    }
+
+    /// Some of its columns.
+    pub(crate) fn columns(self, columns: Range<usize>) -> Self {
+        self.transposed().part(columns).transposed()
     }
 
     pub(crate) fn transposed(self) -> Self {

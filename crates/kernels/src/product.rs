@@ -53,6 +53,26 @@ pub(crate) fn product_once(dst: &mut [f32], stride: usize, a: Matrix, b: Matrix,
     if b.col_stride != 1 {
         return product(dst, stride, a, &Packed::new(b), then);
     }
+    let mut begin = 0;
+    loop {
+        let end = b.rows.min(begin + DEPTH);
+        let (first, last) = (begin == 0, end == b.rows);
+        let then = Epilogue {
+            bias: then.bias.filter(|_| first),
+            rows: then.rows.filter(|_| first),
+            accumulate: then.accumulate || !first,
+            activation: if last { then.activation } else { Activation::Identity },
+        };
+        product_in_place(dst, stride, a.columns(begin..end), b.part(begin..end), &then);
+        if last {
+            return;
+        }
+        begin = end;
+    }
+}
+
+/// [`product_once`] where rows of `b` are contiguous and few.
+fn product_in_place(dst: &mut [f32], stride: usize, a: Matrix, b: Matrix, then: &Epilogue) {
     let (lanes, most) = panel_size();
     // The last panel may reach beyond a row, so it is copied; the others are read in place.
     let whole = b.cols / (lanes * most) * (lanes * most);
@@ -174,6 +194,10 @@ fn blocks_body<I: Isa>(
     }
 }
 
+/// Rows of a right matrix that is used once which are multiplied before the next: a panel of them stays in the first
+/// cache, and as much of the left matrix in the second, however long the sums are.
+const DEPTH: usize = 128;
+
 /// Rows a task takes: enough for a panel to serve often, few enough for them to stay in cache.
 pub(crate) const TILE: usize = 96;
 
@@ -216,6 +240,7 @@ mod tests {
             (97, 100, 33),
             (16, 200, 100),
             (5, 33, 0),
+            (14, 51, 300),
         ]
         .into_iter()
         .enumerate()
@@ -227,12 +252,12 @@ mod tests {
                 (Matrix::rows(&x, m, k, k), Matrix::rows(&y, n, k, k).transposed()),
             ];
             let (bias, added, before) = (noise(n, 5), noise(m.div_ceil(2) * n, 6), noise(m * n, 7));
-            for (a, b) in pairs {
+            for ((a, b), accumulate) in pairs.into_iter().flat_map(|p| [(p, true), (p, false)]) {
                 let truth = truth(&a, &b);
                 let then = Epilogue {
                     bias: Some(&bias),
                     rows: Some(AddedRows { data: &added, stride: n, repeat: 2 }),
-                    accumulate: true,
+                    accumulate,
                     activation: Activation::Relu,
                 };
                 let (mut once, mut packed) = (before.clone(), before.clone());
@@ -240,7 +265,8 @@ mod tests {
                 product(&mut packed, n, a, &Packed::new(b), &then);
                 for (at, t) in truth.iter().enumerate() {
                     let (row, column) = (at / n, at % n);
-                    let sum = t + bias[column] as f64 + before[at] as f64;
+                    let stood = if accumulate { before[at] as f64 } else { 0.0 };
+                    let sum = t + bias[column] as f64 + stood;
                     let expected = (sum + added[row / 2 * n + column] as f64).max(0.0);
                     assert!((once[at] as f64 - expected).abs() < 2e-5, "{m}x{n}x{k} at {at}");
                     assert!((packed[at] as f64 - expected).abs() < 2e-5, "{m}x{n}x{k} at {at}");
