@@ -231,6 +231,7 @@ impl Step<'_> {
     ) -> std::result::Result<Tensor, ExperimentError> {
         let latents = Latents::new(z, log_det, labels, self.level.prior.as_ref())?;
         let value = self.loss.value(&latents, self.epoch)?;
+        // On a device every product is a kernel to start, forward and back.
         let part = |x: Tensor| if share == 1.0 { Ok(x) } else { x * share };
         let total = part(value.total)?;
         let terms = value.terms.into_iter().map(|(name, term)| Ok((name, part(term)?)));

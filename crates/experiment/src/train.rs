@@ -266,12 +266,12 @@ fn rows(share: f64, shape: &LevelShape, whole: bool, draws: &mut Draws) -> Range
     row(run)..row(run + 1)
 }
 
-/// The mean of `count` losses and of each term.
 /// The training images in the order of pass number `pass`, drawn from the seed and the number alone.
 pub(crate) fn order(config: &Config, features: &Features, pass: usize) -> Vec<usize> {
     seeded(config.seed, &format!("order.{pass}")).permutation(features.train.len())
 }
 
+/// The mean of `count` losses and of each term.
 fn means(sums: &StepLoss, count: usize) -> (f64, Vec<(&'static str, f64)>) {
     let mean = |sum: f32| sum as f64 / count as f64;
     (mean(sums.total), sums.terms.iter().map(|(name, sum)| (*name, mean(*sum))).collect())

@@ -100,6 +100,7 @@ impl StagedLoss {
         for (term, weight) in self.weighted(epoch) {
             let value = term.value(latents)?;
             let signed = if term.is_maximized() { -weight } else { weight };
+            // A product by 1 would be a kernel to start on a device, and one more for its gradient.
             let weighted = if signed == 1.0 { value.clone() } else { (&value * signed)? };
             total = Some(match total {
                 None => weighted,
