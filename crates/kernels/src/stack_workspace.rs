@@ -223,7 +223,7 @@ impl Lane {
             let z = &mut self.z[part(d)];
             let log_det = &self.log_det[rows.clone()];
             let blocks = weights.iter().zip(&mut self.saved).zip(&mut self.gradients.blocks);
-            for ((w, saved), [_, _, _, _, gaffine]) in blocks.rev() {
+            for (k, ((w, saved), [_, _, _, _, gaffine])) in blocks.enumerate().rev() {
                 let back = w.backward.as_ref().expect("a workspace packs both ways");
                 let (x, a) = (&saved.x[part(d)], &mut saved.a[part(h2)]);
                 let coupled = &mut self.scratch[..n * d];
@@ -235,8 +235,11 @@ impl Lane {
                 let da = Matrix::rows(a, n, h2, h2);
                 product(dhidden, h, da, &back.second, &Epilogue::NONE);
                 mask(dhidden, &saved.hidden[part(h)]);
-                let dhidden = Matrix::rows(dhidden, n, h, h);
-                product(z, d, dhidden, &back.first, &Epilogue::ACCUMULATE);
+                // Features are frozen: nobody asks for the gradient of the first block's input.
+                if k > 0 {
+                    let dhidden = Matrix::rows(dhidden, n, h, h);
+                    product(z, d, dhidden, &back.first, &Epilogue::ACCUMULATE);
+                }
             }
         }
     }
