@@ -152,7 +152,7 @@ fn what_nearness_is_usual_is_told_by_images_without_their_own_latents() {
         "prior.start=clusters",
         "prior.centers=4",
         "prior.covariance=whitened",
-        "prior.sample=100000",
+        "prior.memory_sample=100000",
         "prior.memory=2000",
         "features.scale=standardize",
         "train.epochs=0",

@@ -308,13 +308,16 @@ pub struct PriorConfig {
     /// Whether centres, deviations and weights are placed anew on the latents of the trained flow, after the
     /// last step: `no`, or at `clusters` or a `coreset`, as at the start. The flow is what training was for then.
     pub settle: String,
-    /// Latents of each class, on the average of classes, that a level's centres, covariances and memory are taken
-    /// from; as many of each training image. Many centres want many.
+    /// Latents of each class, on the average of classes, that a level's centres and covariances are taken from
+    /// (`kind = "memory"`: its vectors); as many of each training image. Many centres want many.
     pub sample: usize,
     /// Latents of each class that a level keeps beside the density, a coreset of those of the trained flow; 0 for
     /// none. The score rule `standardized` adds the distance to the nearest: rare normal latents, for which a
     /// mixture has no centre, are near one that is kept. Which class an image is of is for the density to say.
     pub memory: usize,
+    /// Latents of each class, on the average of classes, that `memory` is chosen from; as many of each training
+    /// image. Rare ones are what it is for, so many more than for centres.
+    pub memory_sample: usize,
     /// Settings of a prior that another crate registered.
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
     pub options: Table,
@@ -332,6 +335,7 @@ impl Default for PriorConfig {
             settle: "no".into(),
             sample: 16_000,
             memory: 0,
+            memory_sample: 150_000,
             options: Table::new(),
         }
     }

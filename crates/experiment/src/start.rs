@@ -79,9 +79,14 @@ pub(crate) fn remember(
 ) -> Result<(), ExperimentError> {
     model.track(false);
     for (index, level) in model.levels.iter().enumerate().filter(|(_, l)| l.prior.remembers()) {
-        let (z, labels) = latents_for_prior(config, model, features, (index, level))?;
+        let places = sample(config, model, features, (index, level), config.prior.memory_sample);
         let mut draws = seeded(config.seed, &format!("prior.memory.{index}"));
-        level.prior.remember(&z, &labels, &mut draws)?;
+        for class in 0..model.classes.len() {
+            let of_class = |p: &&Place| features.train[p.0].class == class;
+            let own: Vec<Place> = places.iter().filter(of_class).copied().collect();
+            let z = latents(features, Part::Train, (index, level), &own)?;
+            level.prior.remember(class as u32, &z, &mut draws)?;
+        }
     }
     Ok(())
 }
@@ -116,10 +121,20 @@ fn latents_for_prior(
     features: &Features,
     (index, level): (usize, &LevelModel),
 ) -> Result<(Vec<f32>, Vec<u32>), ExperimentError> {
-    let count = config.prior.sample.saturating_mul(model.classes.len());
-    let places = draw(config, features, level, index, count);
+    let places = sample(config, model, features, (index, level), config.prior.sample);
     let z = latents(features, Part::Train, (index, level), &places)?;
     Ok((z, places.iter().map(|(image, _)| features.train[*image].class as u32).collect()))
+}
+
+/// About `of_class` places of each class, on the average of classes.
+fn sample(
+    config: &Config,
+    model: &Model,
+    features: &Features,
+    (index, level): (usize, &LevelModel),
+    of_class: usize,
+) -> Vec<Place> {
+    draw(config, features, level, index, of_class.saturating_mul(model.classes.len()))
 }
 
 /// About `count` places of the training images, as many of each image, drawn from the seed.

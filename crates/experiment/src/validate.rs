@@ -142,6 +142,12 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
         "expected at least 1; some thousands are usual",
     )?;
     require(
+        "prior.memory_sample",
+        c.prior.memory_sample > 0,
+        c.prior.memory_sample,
+        "expected at least 1; a hundred thousand are usual",
+    )?;
+    require(
         "train.epochs",
         c.train.epochs > 0 || from_data,
         c.train.epochs,

@@ -3,7 +3,7 @@
 use crate::coreset::coreset;
 use crate::prior::{by_class, check};
 use crate::{Prior, PriorError, Start};
-use candle_core::{D, DType, Device, Tensor};
+use candle_core::{D, DType, Tensor};
 use hgad_kernels::nearest_logit;
 use hgad_parameters::{Draws, Parameters, Weight};
 
@@ -41,16 +41,37 @@ impl Memory {
         Ok(Self { dim, classes, vectors })
     }
 
-    /// Number C of classes.
-    pub(crate) fn classes(&self) -> usize {
-        self.classes
+    /// Latents (N, D) of `class` as its vectors are: their type, on their device, as one image (1, N, D).
+    pub(crate) fn as_image(&self, class: u32, z: &[f32]) -> Result<Tensor, PriorError> {
+        let (vectors, count) = (self.vectors.get(), z.len() / self.dim);
+        let z = Tensor::from_slice(z, (1, count, self.dim), vectors.device())?;
+        check(&z, self.dim, Some((&[class], self.classes)))?;
+        Ok(z.to_dtype(vectors.dtype())?)
     }
 
-    /// Latents (N, D) as its vectors are: their type, on their device, as one image (1, N, D).
-    pub(crate) fn as_image(&self, z: Vec<f32>) -> Result<Tensor, PriorError> {
-        let (vectors, count) = (self.vectors.get(), z.len() / self.dim);
-        let z = Tensor::from_vec(z, (1, count, self.dim), vectors.device())?;
-        Ok(z.to_dtype(vectors.dtype())?)
+    /// Fills the memory of `class` with a coreset of latents `own` (N, D), row-major, N > 0.
+    ///
+    /// # Errors
+    /// No latents.
+    pub(crate) fn fill(
+        &self,
+        class: usize,
+        own: &[f32],
+        draws: &mut Draws,
+    ) -> Result<(), PriorError> {
+        if own.is_empty() {
+            let why = "every class needs a normal image to be remembered";
+            return Err(PriorError::Setting { key: "memory", value: class.to_string(), why });
+        }
+        let vectors = self.vectors.get();
+        let (dim, size) = (self.dim, vectors.dim(1)?);
+        let chosen = coreset(own, dim, size, draws)?;
+        let kept: Vec<f32> =
+            chosen.iter().flat_map(|i| own[i * dim..(i + 1) * dim].iter().copied()).collect();
+        let kept = Tensor::from_vec(kept, (1, size, dim), vectors.device())?;
+        let kept = kept.to_dtype(vectors.dtype())?;
+        self.vectors.set(&vectors.slice_assign(&[class..class + 1, 0..size, 0..dim], &kept)?)?;
+        Ok(())
     }
 
     /// `-½` the squared distance of each of `z` (P, D) to the nearest vector of `class`, (P).
@@ -130,20 +151,9 @@ impl Prior for Memory {
         _: Start,
         draws: &mut Draws,
     ) -> Result<bool, PriorError> {
-        let (dim, size) = (self.dim, self.vectors.get().dim(1)?);
-        let mut all = vec![0.0f32; self.classes * size * dim];
-        for (class, own) in by_class(z, labels, dim, self.classes)?.iter().enumerate() {
-            if own.is_empty() {
-                let why = "every class needs a normal image to be remembered";
-                return Err(PriorError::Setting { key: "memory", value: class.to_string(), why });
-            }
-            let chosen = coreset(own, dim, size, draws)?;
-            let memory = &mut all[class * size * dim..(class + 1) * size * dim];
-            for (place, i) in memory.chunks_exact_mut(dim).zip(chosen) {
-                place.copy_from_slice(&own[i * dim..(i + 1) * dim]);
-            }
+        for (class, own) in by_class(z, labels, self.dim, self.classes)?.iter().enumerate() {
+            self.fill(class, own, draws)?;
         }
-        self.vectors.set(&Tensor::from_vec(all, (self.classes, size, dim), &Device::Cpu)?)?;
         Ok(true)
     }
 }
@@ -151,6 +161,7 @@ impl Prior for Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::Device;
     use hgad_parameters::seeded;
 
     fn filled(size: usize) -> (Memory, Vec<f32>, Vec<u32>) {

@@ -97,18 +97,18 @@ pub trait Prior: Send + Sync {
         false
     }
 
-    /// Keeps some of `z` (N, D), row-major, each of its class in `labels` (N), in place of what was kept: of
-    /// the flow as it is now, so after training.
+    /// Keeps some of the latents `z` (N, D) of `class`, row-major, in place of what was kept of it: of
+    /// the flow as it is now, so after training. Class by class, as there may be more than memory holds of all.
     ///
     /// # Errors
-    /// Latents of another dimension; a label beyond the classes; a class without latents.
+    /// Latents of another dimension, or none; a class beyond the classes.
     fn remember(
         &self,
+        class: u32,
         z: &[f32],
-        labels: &[u32],
         draws: &mut Draws,
     ) -> std::result::Result<(), PriorError> {
-        let _ = (z, labels, draws);
+        let _ = (class, z, draws);
         Ok(())
     }
 

@@ -1,6 +1,5 @@
 //! Any prior with a memory beside it: what is unlikely, and what was never seen.
 
-use crate::prior::by_class;
 use crate::{Memory, Prior, PriorError, Start};
 use candle_core::{DType, Device, Tensor};
 use hgad_parameters::{Draws, Parameters};
@@ -77,18 +76,11 @@ impl Prior for Remembering {
         true
     }
 
-    fn remember(&self, z: &[f32], labels: &[u32], draws: &mut Draws) -> Result<(), PriorError> {
-        let (dim, classes) = (self.dim(), self.memory.classes());
-        let (mut all, mut of) = (Vec::with_capacity(z.len()), Vec::with_capacity(labels.len()));
-        for (class, own) in by_class(z, labels, dim, classes)?.into_iter().enumerate() {
-            let (count, class) = (own.len() / dim, class as u32);
-            let own = self.memory.as_image(own)?;
-            let own = self.prior.coordinates_of_class(&own, &[class])?.flatten_all()?;
-            let own = own.to_dtype(DType::F32)?;
-            all.extend(own.to_device(&Device::Cpu)?.to_vec1::<f32>()?);
-            of.extend(vec![class; count]);
-        }
-        self.memory.start(&all, &of, Start::Coreset, draws).map(|_| ())
+    fn remember(&self, class: u32, z: &[f32], draws: &mut Draws) -> Result<(), PriorError> {
+        let own = self.memory.as_image(class, z)?;
+        let own = self.prior.coordinates_of_class(&own, &[class])?.flatten_all()?;
+        let own = own.to_dtype(DType::F32)?.to_device(&Device::Cpu)?.to_vec1::<f32>()?;
+        self.memory.fill(class as usize, &own, draws)
     }
 
     fn nearness_of_class(&self, z: &Tensor, labels: &[u32]) -> Result<Option<Tensor>, PriorError> {

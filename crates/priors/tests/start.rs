@@ -194,7 +194,11 @@ fn a_memory_beside_a_prior_measures_in_the_coordinates_of_the_class() {
         let prior = build(&parameters, &config).unwrap();
         let mut draws = seeded(1, "start");
         assert!(prior.start(&z, &labels, Start::Clusters, &mut draws).unwrap());
-        prior.remember(&z, &labels, &mut seeded(2, "memory")).unwrap();
+        for class in 0..2 {
+            let of_class = z.chunks_exact(DIM).zip(&labels).filter(|(_, l)| **l == class);
+            let own: Vec<f32> = of_class.flat_map(|(z, _)| z.iter().copied()).collect();
+            prior.remember(class, &own, &mut seeded(2, "memory")).unwrap();
+        }
         assert!(prior.remembers() && !alone.remembers() && prior.has_intra_classes());
         assert!(alone.nearness_of_class(&latents(), &[0, 1]).unwrap().is_none());
 
@@ -222,10 +226,15 @@ fn a_memory_beside_a_prior_measures_in_the_coordinates_of_the_class() {
             let all = [0, 1, 2].map(widest);
             assert!(all.iter().all(|w| (2.0..5.0).contains(w)), "{all:?}");
         }
-        // A class without latents has nothing to remember.
-        let one: Vec<f32> = z[..DIM].to_vec();
-        let error = prior.remember(&one, &[0], &mut draws).unwrap_err().to_string();
+        // A class without latents has nothing to remember, and a refusal forgets nothing.
+        let error = prior.remember(0, &[], &mut draws).unwrap_err().to_string();
         assert!(error.contains("every class"), "{error}");
-        assert!(prior.remember(&one, &[7], &mut draws).is_err());
+        assert!(prior.remember(7, &z[..DIM], &mut draws).is_err());
+        assert!(prior.remember(0, &z[1..DIM], &mut draws).is_err());
+        assert_eq!(numbers(&prior.nearness_of_class(&latents(), &[0, 1]).unwrap().unwrap()), got);
+        // Another memory of one class leaves the other's.
+        prior.remember(0, &z[..DIM], &mut draws).unwrap();
+        let after = numbers(&prior.nearness_of_class(&latents(), &[0, 1]).unwrap().unwrap());
+        assert!(after[..4] != got[..4] && after[4..] == got[4..]);
     }
 }
