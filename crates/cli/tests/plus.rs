@@ -236,6 +236,7 @@ fn settings_that_do_not_fit_are_refused_by_their_key() {
         ("prior.settle=clusters", ["prior.settle", "prior.start"]),
         ("prior.settle=clusters prior.kind=single", ["prior.settle", "prior.start"]),
         ("prior.memory=9", ["prior.memory", "standardized"]),
+        ("prior.memory_sample=0", ["prior.memory_sample", "at least 1"]),
         ("prior.kind=memory prior.memory=9 prior.start=coreset", ["prior.memory", "prior.centers"]),
         ("score.relative=2", ["score.relative", "from 0 to 1"]),
         ("score.relative=0.5", ["score.relative", "standardized"]),

@@ -47,7 +47,7 @@ pub(crate) fn coreset(
     Ok(chosen)
 }
 
-/// The farthest vectors, in order, and how far the farthest of the others is.
+/// The farthest vectors, in order, and `-½ distance²` of the farthest of the others; infinity where there are none.
 fn farthest(nearest: &[f32]) -> (Vec<usize>, f32) {
     let count = nearest.len().div_ceil(ACTIVE);
     let mut order: Vec<usize> = (0..nearest.len()).collect();

@@ -42,6 +42,9 @@ impl Memory {
     }
 
     /// Latents (N, D) of `class` as its vectors are: their type, on their device, as one image (1, N, D).
+    ///
+    /// # Errors
+    /// Numbers that are no latents of dimension D; a class beyond the classes.
     pub(crate) fn as_image(&self, class: u32, z: &[f32]) -> Result<Tensor, PriorError> {
         let (vectors, count) = (self.vectors.get(), z.len() / self.dim);
         let z = Tensor::from_slice(z, (1, count, self.dim), vectors.device())?;

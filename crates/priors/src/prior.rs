@@ -98,7 +98,8 @@ pub trait Prior: Send + Sync {
     }
 
     /// Keeps some of the latents `z` (N, D) of `class`, row-major, in place of what was kept of it: of
-    /// the flow as it is now, so after training. Class by class, as there may be more than memory holds of all.
+    /// the flow as it is now, so after training. Called class by class, so that the
+    /// latents of one class are in the machine's memory and not those of all.
     ///
     /// # Errors
     /// Latents of another dimension, or none; a class beyond the classes.
