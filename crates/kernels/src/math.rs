@@ -16,7 +16,8 @@ const ROUND: f32 = 12_582_912.0;
 #[inline(always)]
 pub(crate) fn exp<I: Isa>(x: f32) -> f32 {
     let x = x.clamp(-87.336_5, 88.722_8);
-    let n = I::madd(x, LOG2_E, ROUND) - ROUND;
+    let rounded = I::madd(x, LOG2_E, ROUND);
+    let n = rounded - ROUND;
     let r = I::madd(n, -LN2_LO, I::madd(n, -LN2_HI, x));
     // Minimax polynomial of degree 5 for (e^r - 1 - r) / r^2 on [-ln2/2, ln2/2] (Cephes' expf).
     let mut p = 1.987_569_1e-4;
@@ -26,15 +27,16 @@ pub(crate) fn exp<I: Isa>(x: f32) -> f32 {
     p = I::madd(p, r, 1.666_666_5e-1);
     p = I::madd(p, r, 0.5);
     let y = I::madd(p, r * r, r) + 1.0;
+    // The integer is in the low bits of the mantissa; a conversion would look for what has none.
+    let n = rounded.to_bits().wrapping_sub(ROUND.to_bits()) as i32;
     // 2^n in two factors, for n = 128 is not a finite power.
-    let n = n as i32;
     let half = n >> 1;
-    y * power_of_two(half) * power_of_two(n - half)
+    y * power_of_two(half) * power_of_two(n.wrapping_sub(half))
 }
 
 #[inline(always)]
 fn power_of_two(n: i32) -> f32 {
-    f32::from_bits(((n + 127) << 23) as u32)
+    f32::from_bits((n.wrapping_add(127) << 23) as u32)
 }
 
 /// Hyperbolic tangent.

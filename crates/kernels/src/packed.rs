@@ -52,21 +52,23 @@ impl Packed {
             (self.k, self.n) = (b.rows, b.cols);
             self.panels = panels(b.cols, b.rows);
             let floats = b.rows * b.cols.div_ceil(lanes) * lanes;
-            self.lines = vec![Line([0.0; 16]); floats.div_ceil(16)];
+            self.lines.resize(floats.div_ceil(16), Line([0.0; 16]));
         }
         let floats = as_floats_mut(&mut self.lines);
         for panel in &self.panels {
             let width = panel.vectors * lanes;
             let cols = width.min(b.cols - panel.column);
-            let rows = floats[panel.at..].chunks_exact_mut(width).take(b.rows);
-            for (k, row) in rows.enumerate() {
-                let from = k * b.row_stride + panel.column * b.col_stride;
-                if b.col_stride == 1 {
-                    row[..cols].copy_from_slice(&b.data[from..from + cols]);
-                } else {
-                    let column = b.data[from..].iter().step_by(b.col_stride);
-                    row[..cols].iter_mut().zip(column).for_each(|(r, b)| *r = *b);
-                }
+            let to = &mut floats[panel.at..][..width * b.rows];
+            match width {
+                _ if b.col_stride != 1 || cols < width => gather(to, width, &b, panel.column, cols),
+                // Copies of a known length are moves, not calls.
+                4 => copy::<4>(to, &b, panel.column),
+                8 => copy::<8>(to, &b, panel.column),
+                12 => copy::<12>(to, &b, panel.column),
+                16 => copy::<16>(to, &b, panel.column),
+                32 => copy::<32>(to, &b, panel.column),
+                48 => copy::<48>(to, &b, panel.column),
+                _ => gather(to, width, &b, panel.column, cols),
             }
         }
     }
@@ -124,6 +126,28 @@ impl Packed {
 
     pub(crate) fn all(&self) -> Group {
         Group { panels: 0..self.panels.len(), columns: 0..self.n }
+    }
+}
+
+/// Columns `column..column + W` of `b`, whose rows are contiguous.
+fn copy<const W: usize>(to: &mut [f32], b: &Matrix, column: usize) {
+    for (k, row) in to.as_chunks_mut::<W>().0.iter_mut().enumerate() {
+        let from = b.data[k * b.row_stride + column..].first_chunk();
+        *row = *from.expect("a row ends within its matrix");
+    }
+}
+
+/// Columns `column..column + cols` of `b`, then zeros up to `width`.
+fn gather(to: &mut [f32], width: usize, b: &Matrix, column: usize, cols: usize) {
+    // Rows that are transposed are read in runs of a cache line, else every number misses it.
+    const RUN: usize = 16;
+    for (i, to) in to.chunks_mut(RUN * width).enumerate() {
+        for j in 0..cols {
+            let from = &b.data[i * RUN * b.row_stride + (column + j) * b.col_stride..];
+            let from = from.iter().step_by(b.row_stride);
+            to[j..].iter_mut().step_by(width).zip(from).for_each(|(t, f)| *t = *f);
+        }
+        to.chunks_exact_mut(width).for_each(|row| row[cols..].fill(0.0));
     }
 }
 

@@ -3,8 +3,9 @@
 use crate::coupling_stack::{BlockWeights, StackSize};
 use crate::isa::{Isa, dispatch};
 use crate::matrix::Matrix;
+use crate::packed::Packed;
 use crate::pool::sum_rows;
-use crate::product::{Epilogue, product_once};
+use crate::product::{Epilogue, product, product_once};
 use std::ops::Range;
 
 /// The code of every position (P, K), as a sum of parts.
@@ -22,15 +23,63 @@ pub struct PositionCode {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct PositionBias(Vec<Vec<f32>>);
 
+/// Gradients of [`PositionCode::bias`], added up over the positions that share a row of a part:
+/// (rows, hidden) for each part.
+#[derive(Clone, Debug)]
+pub(crate) struct PositionSums(Vec<Vec<f32>>);
+
+impl PositionSums {
+    /// Of no position; without a code all positions share one row.
+    pub(crate) fn new(code: Option<&PositionCode>, hidden: usize) -> Self {
+        let rows = code.map_or(vec![1], |code| code.parts.iter().map(|p| p.rows).collect());
+        Self(rows.into_iter().map(|rows| vec![0.0; rows * hidden]).collect())
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.0.iter_mut().for_each(|sums| sums.fill(0.0));
+    }
+
+    /// Adds `d` (hidden), the gradient of one position's bias.
+    pub(crate) fn add(&mut self, code: Option<&PositionCode>, position: usize, d: &[f32]) {
+        match code {
+            None => add(&mut self.0[0], d),
+            Some(code) => {
+                for (sums, part) in self.0.iter_mut().zip(&code.parts) {
+                    add(&mut sums[part.row(position) * d.len()..][..d.len()], d);
+                }
+            }
+        }
+    }
+
+    /// Adds those of other positions.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(own, other)| add(own, other));
+    }
+
+    /// The gradient of b1 (hidden), every position being in one row of the first part.
+    pub(crate) fn bias(&self, b1: &mut [f32]) {
+        b1.fill(0.0);
+        sum_rows(&self.0[0], b1);
+    }
+}
+
 /// Position `p` has row `p / run % rows` of `codes`, (rows, K).
 #[derive(Clone, Debug)]
 struct Part {
     codes: Vec<f32>,
     rows: usize,
     run: usize,
+    /// The codes transposed, (K, rows).
+    columns: Packed,
 }
 
 impl Part {
+    fn new(codes: Vec<f32>, channels: usize, run: usize) -> Self {
+        let rows = codes.len() / channels;
+        let columns = Packed::new(Matrix::rows(&codes, rows, channels, channels).transposed());
+        Self { codes, rows, run, columns }
+    }
+
     fn row(&self, position: usize) -> usize {
         position / self.run % self.rows
     }
@@ -46,7 +95,7 @@ impl PositionCode {
         let positions = code.len() / channels;
         let widths = (2..positions).filter(|w| positions.is_multiple_of(*w));
         let parts = widths.into_iter().find_map(|w| separate(code, channels, w));
-        let whole = || vec![Part { codes: code.to_vec(), rows: positions.max(1), run: 1 }];
+        let whole = || vec![Part::new(code.to_vec(), channels, 1)];
         Self { channels, parts: parts.unwrap_or_else(whole) }
     }
 
@@ -65,13 +114,20 @@ impl PositionCode {
     /// The products of the parts with the first layer of a block, `b1` in the first.
     pub(crate) fn products(&self, size: &StackSize, w: &BlockWeights) -> PositionBias {
         let (h, k) = (size.hidden, self.channels);
-        let of_code = Matrix::rows(&w.w1[size.first()..], h, k, size.input()).transposed();
+        let of_code = Matrix::rows(&w.w1[size.first()..], h, k, size.input());
         let parts = self.parts.iter().enumerate().map(|(i, part)| {
-            let mut product = vec![0.0; part.rows * h];
-            let codes = Matrix::rows(&part.codes, part.rows, k, k);
-            let then = Epilogue { bias: (i == 0).then_some(w.b1), ..Epilogue::NONE };
-            product_once(&mut product, h, codes, of_code, &then);
-            product
+            // The other way round the layer, far larger than the codes, would be packed.
+            let mut columns = vec![0.0; h * part.rows];
+            product(&mut columns, part.rows, of_code, &part.columns, &Epilogue::NONE);
+            let mut rows = vec![0.0; part.rows * h];
+            for (row, out) in rows.chunks_exact_mut(h).enumerate() {
+                let column = columns[row..].iter().step_by(part.rows);
+                match i {
+                    0 => out.iter_mut().zip(column).zip(w.b1).for_each(|((o, c), b)| *o = c + b),
+                    _ => out.iter_mut().zip(column).for_each(|(o, c)| *o = *c),
+                }
+            }
+            rows
         });
         PositionBias(parts.collect())
     }
@@ -98,25 +154,16 @@ impl PositionCode {
         }
     }
 
-    /// Adds `d^T code` to the columns of the condition in the gradient of W1, `d` (positions,
-    /// hidden) being the gradient of [`PositionCode::bias`].
-    pub(crate) fn gradient(
-        &self,
-        size: &StackSize,
-        d: &[f32],
-        positions: Range<usize>,
-        w1: &mut [f32],
-    ) {
+    /// The columns of the condition in the gradient of W1, from the gradients of
+    /// [`PositionCode::bias`] of all positions.
+    pub(crate) fn gradient(&self, size: &StackSize, sums: &PositionSums, w1: &mut [f32]) {
         let (h, k) = (size.hidden, self.channels);
-        for part in &self.parts {
-            let mut sums = vec![0.0; part.rows * h];
-            for (p, d) in positions.clone().zip(d.chunks_exact(h)) {
-                sum_rows(d, &mut sums[part.row(p) * h..][..h]);
-            }
-            let sums = Matrix::rows(&sums, part.rows, h, h).transposed();
+        let at = &mut w1[size.first()..];
+        for (i, (part, sums)) in self.parts.iter().zip(&sums.0).enumerate() {
+            let sums = Matrix::rows(sums, part.rows, h, h).transposed();
             let codes = Matrix::rows(&part.codes, part.rows, k, k);
-            let at = &mut w1[size.first()..];
-            product_once(at, size.input(), sums, codes, &Epilogue::ACCUMULATE);
+            let then = Epilogue { accumulate: i > 0, ..Epilogue::NONE };
+            product_once(at, size.input(), sums, codes, &then);
         }
     }
 }
@@ -139,10 +186,7 @@ fn separate(code: &[f32], channels: usize, width: usize) -> Option<Vec<Part>> {
             return None;
         }
     }
-    Some(vec![
-        Part { codes: of_columns, rows: width, run: 1 },
-        Part { codes: of_rows, rows: height, run: width },
-    ])
+    Some(vec![Part::new(of_columns, channels, 1), Part::new(of_rows, channels, width)])
 }
 
 dispatch!(fn add(y: &mut [f32], x: &[f32]) = add_body);
@@ -170,19 +214,31 @@ mod tests {
         let code = grid();
         let separable = PositionCode::new(&code, 2);
         assert_eq!(separable.parts.len(), 2);
-        let parts = vec![Part { codes: code.clone(), rows: 12, run: 1 }];
-        let whole = PositionCode { channels: 2, parts };
+        let whole = PositionCode { channels: 2, parts: vec![Part::new(code.clone(), 2, 1)] };
         let (mut a, mut b) = (Vec::new(), Vec::new());
         separable.bias(&separable.products(&size, &weights), 3, 2..11, &mut a);
         whole.bias(&whole.products(&size, &weights), 3, 2..11, &mut b);
         assert_eq!(a.len(), 27);
         assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-6), "{a:?} {b:?}");
         let d: Vec<f32> = (0..27).map(|i| (i as f32).cos()).collect();
-        let (mut a, mut b) = (vec![0.5; w1.len()], vec![0.5; w1.len()]);
-        separable.gradient(&size, &d, 2..11, &mut a);
-        whole.gradient(&size, &d, 2..11, &mut b);
-        assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() < 1e-5), "{a:?} {b:?}");
+        let gradients = [Some(&separable), Some(&whole), None].map(|code| {
+            let mut sums = PositionSums::new(code, 3);
+            (2..11).zip(d.chunks_exact(3)).for_each(|(p, d)| sums.add(code, p, d));
+            let (mut w1, mut b1) = (vec![0.5; w1.len()], [0.5; 3]);
+            if let Some(code) = code {
+                code.gradient(&size, &sums, &mut w1);
+            }
+            sums.bias(&mut b1);
+            (w1, b1)
+        });
+        let [(a, a1), (b, b1), (_, c1)] = &gradients;
+        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5), "{a:?} {b:?}");
         assert!(a.iter().any(|a| (a - 0.5).abs() > 0.1));
+        let mut sum = [0.0; 3];
+        sum_rows(&d, &mut sum);
+        for b1 in [a1, b1, c1] {
+            assert!(b1.iter().zip(sum).all(|(b, s)| (b - s).abs() < 1e-5), "{b1:?} {sum:?}");
+        }
     }
 
     #[test]

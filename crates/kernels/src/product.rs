@@ -168,12 +168,12 @@ fn blocks_body<I: Isa>(
 ) {
     match *b {
         Panels::Packed { b, panels, first } => {
-            for panel in panels {
+            for (i, panel) in panels.iter().enumerate() {
                 let column = panel.column - first;
                 let block = Block {
                     b: b.wrapping_add(panel.at),
                     b_stride: panel.vectors * I::V::LANES,
-                    ahead: 0,
+                    ahead: panels.get(i + 1).map_or(0, |next| next.at - panel.at),
                     column,
                     columns: (panel.vectors * I::V::LANES).min(n - column),
                 };

@@ -4,7 +4,7 @@
 use crate::isa::Isa;
 use crate::matrix::Matrix;
 use crate::product::Epilogue;
-use crate::simd::{Vector, prefetch};
+use crate::simd::{Vector, prefetch, prefetch_near};
 
 /// One panel of the right matrix.
 pub(crate) struct Block {
@@ -56,6 +56,12 @@ fn rows<V: Vector, const R: usize, const N: usize>(
     for first in (0..a.rows).step_by(R) {
         let count = R.min(a.rows - first);
         let fetch = Fetch { first: first / R, pace };
+        // What the sums go to is rarely in cache, and there is time to fetch it while they are made.
+        for r in first..first + count {
+            let at = dst.wrapping_add(r * stride + block.column);
+            prefetch_near(at);
+            prefetch_near(at.wrapping_add(block.columns - 1));
+        }
         // SAFETY: the extents were checked; rows beyond the last repeat it and are not stored.
         unsafe {
             let sums = if a.row_stride == 1 && count == R {

@@ -88,6 +88,19 @@ pub(crate) fn prefetch(p: *const f32) {
     let _ = p;
 }
 
+/// As [`prefetch`], to the first level, for what is written or read soon.
+#[inline(always)]
+pub(crate) fn prefetch_near(p: *const f32) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: as above.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Vector;

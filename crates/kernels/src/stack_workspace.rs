@@ -1,8 +1,9 @@
 //! Training of a stack of coupling blocks, forward and backward, tile by tile.
 //!
-//! Every thread has a lane of the chunk's positions. Its tiles go through all blocks forward, then
-//! back for the gradients of activations; the gradients of weights are one product a block over
-//! all rows of the lane, and those of the condition sum over the images before any product.
+//! Every thread has a lane of the chunk's positions, whose tiles go through a block one after the
+//! other, so that its weights and their gradients stay in cache; on the way back a tile's rows add
+//! to the gradients of weights while they are in cache too. Gradients of the condition sum over
+//! images and positions before any product.
 
 use crate::coupling::gradient_rows;
 use crate::coupling_stack::{
@@ -11,9 +12,10 @@ use crate::coupling_stack::{
 };
 use crate::linear::mask;
 use crate::matrix::Matrix;
+use crate::packed::Packed;
 use crate::pool::sum_rows;
-use crate::position_bias::PositionCode;
-use crate::product::{Epilogue, product, product_once};
+use crate::position_bias::{PositionCode, PositionSums};
+use crate::product::{Epilogue, product};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -33,16 +35,6 @@ impl StackGradients {
     pub fn block(&self, k: usize) -> &[Vec<f32>; 5] {
         &self.blocks[k]
     }
-
-    fn clear(&mut self) {
-        self.blocks.iter_mut().flatten().for_each(|g| g.fill(0.0));
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.blocks.par_iter_mut().zip(&other.blocks).for_each(|(own, other)| {
-            own.iter_mut().zip(other).for_each(|(a, b)| sum_rows(b, a));
-        });
-    }
 }
 
 /// Buffers of a stack in training, kept from step to step: activations of one chunk, and gradients
@@ -53,6 +45,7 @@ pub struct StackWorkspace {
     weights: Vec<PackedBlock>,
     condition: Condition,
     lanes: Vec<Lane>,
+    gradients: StackGradients,
 }
 
 /// Some positions of a chunk, the images of each next to each other, and their gradients.
@@ -62,8 +55,8 @@ struct Lane {
     z: Vec<f32>,
     log_det: Vec<f32>,
     saved: Vec<Saved>,
-    scratch: Vec<f32>,
-    gradients: StackGradients,
+    scratch: Scratch,
+    sums: Vec<BlockSums>,
 }
 
 /// What a block's gradient needs.
@@ -73,8 +66,67 @@ struct Saved {
     hidden: Vec<f32>,
     /// The subnet's output, its first half bounded by tanh; in the backward pass the gradient.
     a: Vec<f32>,
+}
+
+/// What a tile needs for itself.
+struct Scratch {
+    /// The coupling's output, or its gradient.
+    coupled: Vec<f32>,
     /// Gradient before the rectifier.
     dhidden: Vec<f32>,
+    /// The same of one position, summed over the images.
+    of_position: Vec<f32>,
+    /// A matrix that serves one product.
+    panels: Packed,
+}
+
+/// What a lane adds to a block's gradients.
+struct BlockSums {
+    /// Of the first layer's part for the vector, transposed: (D - D/2, hidden).
+    first: Vec<f32>,
+    /// Of what the first layer adds.
+    of_positions: PositionSums,
+    second: Vec<f32>,
+    b2: Vec<f32>,
+    affine: Vec<f32>,
+}
+
+impl BlockSums {
+    fn new(size: &StackSize, code: Option<&PositionCode>) -> Self {
+        let [_, _, second, b2, affine] = size.lengths().map(|n| vec![0.0; n]);
+        let first = vec![0.0; size.first() * size.hidden];
+        Self { first, of_positions: PositionSums::new(code, size.hidden), second, b2, affine }
+    }
+
+    fn clear(&mut self) {
+        self.of_positions.clear();
+        for sums in [&mut self.first, &mut self.second, &mut self.b2, &mut self.affine] {
+            sums.fill(0.0);
+        }
+    }
+
+    fn join(&mut self, other: &Self) {
+        self.of_positions.join(&other.of_positions);
+        sum_rows(&other.first, &mut self.first);
+        sum_rows(&other.second, &mut self.second);
+        sum_rows(&other.b2, &mut self.b2);
+        sum_rows(&other.affine, &mut self.affine);
+    }
+
+    fn finish(&self, size: &StackSize, code: Option<&PositionCode>, to: &mut [Vec<f32>; 5]) {
+        let [w1, b1, w2, b2, affine] = to;
+        for (row, w1) in w1.chunks_exact_mut(size.input()).enumerate() {
+            let column = self.first[row..].iter().step_by(size.hidden);
+            w1.iter_mut().zip(column).for_each(|(w, sum)| *w = *sum);
+        }
+        if let Some(code) = code {
+            code.gradient(size, &self.of_positions, w1);
+        }
+        self.of_positions.bias(b1);
+        w2.copy_from_slice(&self.second);
+        b2.copy_from_slice(&self.b2);
+        affine.copy_from_slice(&self.affine);
+    }
 }
 
 impl StackWorkspace {
@@ -85,14 +137,20 @@ impl StackWorkspace {
             z: Vec::new(),
             log_det: Vec::new(),
             saved: weights.iter().map(|_| Saved::default()).collect(),
-            scratch: Vec::new(),
-            gradients: StackGradients::zeros(&size, weights.len()),
+            scratch: Scratch {
+                coupled: Vec::new(),
+                dhidden: Vec::new(),
+                of_position: vec![0.0; size.hidden],
+                panels: Packed::new(Matrix::rows(&[], 0, 0, 0)),
+            },
+            sums: weights.iter().map(|_| BlockSums::new(&size, code.as_ref())).collect(),
         });
         let lanes = lanes.collect();
         let mut condition = Condition { code, products: Vec::new() };
         condition.refill(&size, weights);
+        let gradients = StackGradients::zeros(&size, weights.len());
         let weights = weights.iter().map(|w| PackedBlock::new(&size, w, true)).collect();
-        Self { size, weights, condition, lanes }
+        Self { size, weights, condition, lanes, gradients }
     }
 
     /// Begins a step: takes the weights as they are now, and sets all gradients to 0.
@@ -100,14 +158,19 @@ impl StackWorkspace {
         let size = self.size;
         self.weights.par_iter_mut().zip(weights).for_each(|(p, w)| p.refill(&size, w));
         self.condition.refill(&size, weights);
-        self.lanes.par_iter_mut().for_each(|lane| lane.gradients.clear());
+        self.lanes.par_iter_mut().flat_map(|lane| &mut lane.sums).for_each(BlockSums::clear);
     }
 
     /// The gradients so far; the workspace's own are spent until [`StackWorkspace::begin`].
     pub fn gradients(&mut self) -> &StackGradients {
+        let (size, code) = (&self.size, self.condition.code.as_ref());
         let (first, rest) = self.lanes.split_at_mut(1);
-        rest.iter().for_each(|lane| first[0].gradients.add(&lane.gradients));
-        &first[0].gradients
+        let blocks = first[0].sums.par_iter_mut().zip(&mut self.gradients.blocks).enumerate();
+        blocks.for_each(|(k, (sums, gradients))| {
+            rest.iter().for_each(|lane| sums.join(&lane.sums[k]));
+            sums.finish(size, code, gradients);
+        });
+        &self.gradients
     }
 
     /// Forward: positions `first..first + count` of `images` maps, each (P, D) row-major, with the
@@ -158,8 +221,7 @@ impl StackWorkspace {
                 z.copy_from_slice(&dz[from * d..][..d]);
                 *l = dlog_det[from];
             }
-            lane.backward(&size, weights, images);
-            lane.weight_gradients(&size, condition.code.as_ref(), images);
+            lane.backward(&size, weights, condition.code.as_ref(), images);
         });
     }
 }
@@ -171,12 +233,12 @@ impl Lane {
         let together = tile_positions(images) * images;
         self.z.resize(rows * size.dim, 0.0);
         self.log_det.resize(rows, 0.0);
-        self.scratch.resize(together * size.dim, 0.0);
+        self.scratch.coupled.resize(together * size.dim, 0.0);
+        self.scratch.dhidden.resize(together * size.hidden, 0.0);
         for saved in &mut self.saved {
             saved.x.resize(rows * size.dim, 0.0);
             saved.hidden.resize(rows * size.hidden, 0.0);
             saved.a.resize(rows * 2 * size.half(), 0.0);
-            saved.dhidden.resize(rows * size.hidden, 0.0);
         }
     }
 
@@ -196,14 +258,14 @@ impl Lane {
         let d = size.dim;
         self.log_det.fill(0.0);
         let mut memory = Vec::new();
-        for positions in tiles(self.positions.clone(), tile_positions(images)) {
-            let rows = self.rows(&positions, images);
-            let part = |width: usize| rows.start * width..rows.end * width;
-            let coupled = &mut self.scratch[..rows.len() * d];
-            for (k, w) in weights.iter().enumerate() {
+        for (k, w) in weights.iter().enumerate() {
+            for positions in tiles(self.positions.clone(), tile_positions(images)) {
+                let rows = self.rows(&positions, images);
+                let part = |width: usize| rows.start * width..rows.end * width;
+                let coupled = &mut self.scratch.coupled[..rows.len() * d];
                 let (this, next) = self.saved.split_at_mut(k + 1);
-                let Saved { x, hidden, a, .. } = &mut this[k];
-                let bias = condition.rows(k, size.hidden, positions.clone(), &mut memory);
+                let Saved { x, hidden, a } = &mut this[k];
+                let bias = condition.rows(k, size.hidden, positions, &mut memory);
                 let between = (&mut hidden[part(size.hidden)], &mut a[part(2 * size.half())]);
                 let log_det = &mut self.log_det[rows.clone()];
                 block_forward(size, w, (bias, images), &x[part(d)], between, coupled, log_det);
@@ -214,59 +276,63 @@ impl Lane {
         }
     }
 
-    /// Gradients of activations: `z` and `log_det` hold those of the outputs.
-    fn backward(&mut self, size: &StackSize, weights: &[PackedBlock], images: usize) {
-        let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
-        for positions in tiles(self.positions.clone(), tile_positions(images)) {
-            let rows = self.rows(&positions, images);
-            let (n, part) = (rows.len(), |width: usize| rows.start * width..rows.end * width);
-            let z = &mut self.z[part(d)];
-            let log_det = &self.log_det[rows.clone()];
-            let blocks = weights.iter().zip(&mut self.saved).zip(&mut self.gradients.blocks);
-            for (k, ((w, saved), [_, _, _, _, gaffine])) in blocks.enumerate().rev() {
-                let back = w.backward.as_ref().expect("a workspace packs both ways");
-                let (x, a) = (&saved.x[part(d)], &mut saved.a[part(h2)]);
-                let coupled = &mut self.scratch[..n * d];
-                product(coupled, d, Matrix::rows(z, n, d, d), &back.rotation, &Epilogue::NONE);
-                let split = (d, size.half());
-                let (log_det, clamp) = (Some(log_det), size.clamp);
-                gradient_rows(z, x, a, gaffine, coupled, log_det, &w.affine, split, clamp);
-                let dhidden = &mut saved.dhidden[part(h)];
-                let da = Matrix::rows(a, n, h2, h2);
-                product(dhidden, h, da, &back.second, &Epilogue::NONE);
-                mask(dhidden, &saved.hidden[part(h)]);
-                // Features are frozen: nobody asks for the gradient of the first block's input.
-                if k > 0 {
-                    let dhidden = Matrix::rows(dhidden, n, h, h);
-                    product(z, d, dhidden, &back.first, &Epilogue::ACCUMULATE);
-                }
+    /// Gradients: `z` and `log_det` hold those of the outputs.
+    fn backward(
+        &mut self,
+        size: &StackSize,
+        weights: &[PackedBlock],
+        code: Option<&PositionCode>,
+        images: usize,
+    ) {
+        for (k, w) in weights.iter().enumerate().rev() {
+            for positions in tiles(self.positions.clone(), tile_positions(images)) {
+                self.tile_backward(size, w, code, (k, positions), images);
             }
         }
     }
 
-    /// Gradients of weights, from those of activations: one product over all rows of the lane.
-    fn weight_gradients(&mut self, size: &StackSize, code: Option<&PositionCode>, images: usize) {
-        let (d, h, first, h2) = (size.dim, size.hidden, size.first(), 2 * size.half());
-        let rows = self.log_det.len();
-        let mut of_positions = vec![0.0; self.positions.len() * h];
-        let blocks = self.saved.iter().zip(&mut self.gradients.blocks);
-        for (saved, [gw1, gb1, gw2, gb2, _]) in blocks {
-            sum_rows(&saved.a, gb2);
-            let da = Matrix::rows(&saved.a, rows, h2, h2).transposed();
-            let hidden = Matrix::rows(&saved.hidden, rows, h, h);
-            product_once(gw2, h, da, hidden, &Epilogue::ACCUMULATE);
-            let dhidden = Matrix::rows(&saved.dhidden, rows, h, h).transposed();
-            let x1 = Matrix::rows(&saved.x, rows, first, d);
-            product_once(gw1, size.input(), dhidden, x1, &Epilogue::ACCUMULATE);
-            of_positions.fill(0.0);
-            let positions = of_positions.chunks_exact_mut(h);
-            for (sum, of_images) in positions.zip(saved.dhidden.chunks(images * h)) {
-                sum_rows(of_images, sum);
-            }
-            sum_rows(&of_positions, gb1);
-            if let Some(code) = code {
-                code.gradient(size, &of_positions, self.positions.clone(), gw1);
-            }
+    /// The gradients of a tile's activations in block `k`, and what they add to those of weights.
+    fn tile_backward(
+        &mut self,
+        size: &StackSize,
+        w: &PackedBlock,
+        code: Option<&PositionCode>,
+        (k, positions): (usize, Range<usize>),
+        images: usize,
+    ) {
+        let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
+        let rows = self.rows(&positions, images);
+        let (n, part) = (rows.len(), |width: usize| rows.start * width..rows.end * width);
+        let back = w.backward.as_ref().expect("a workspace packs both ways");
+        let sums = &mut self.sums[k];
+        let Saved { x, hidden, a } = &mut self.saved[k];
+        let (x, hidden, a) = (&x[part(d)], &hidden[part(h)], &mut a[part(h2)]);
+        let z = &mut self.z[part(d)];
+        let Scratch { coupled, dhidden, of_position, panels } = &mut self.scratch;
+        let (coupled, dhidden) = (&mut coupled[..n * d], &mut dhidden[..n * h]);
+
+        product(coupled, d, Matrix::rows(z, n, d, d), &back.rotation, &Epilogue::NONE);
+        let split = (d, size.half());
+        let (log_det, clamp) = (Some(&self.log_det[rows.clone()]), size.clamp);
+        gradient_rows(z, x, a, &mut sums.affine, coupled, log_det, &w.affine, split, clamp);
+        sum_rows(a, &mut sums.b2);
+        let da = Matrix::rows(a, n, h2, h2);
+        product(dhidden, h, da, &back.second, &Epilogue::NONE);
+        mask(dhidden, hidden);
+        panels.refill(Matrix::rows(hidden, n, h, h));
+        product(&mut sums.second, h, da.transposed(), panels, &Epilogue::ACCUMULATE);
+        for (position, of_images) in positions.zip(dhidden.chunks(images * h)) {
+            of_position.fill(0.0);
+            sum_rows(of_images, of_position);
+            sums.of_positions.add(code, position, of_position);
+        }
+        let dhidden = Matrix::rows(dhidden, n, h, h);
+        panels.refill(dhidden);
+        let x1 = Matrix::rows(x, n, size.first(), d).transposed();
+        product(&mut sums.first, h, x1, panels, &Epilogue::ACCUMULATE);
+        // Features are frozen: nobody asks for the gradient of the first block's input.
+        if k > 0 {
+            product(z, d, dhidden, &back.first, &Epilogue::ACCUMULATE);
         }
     }
 }
