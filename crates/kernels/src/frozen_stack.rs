@@ -35,18 +35,20 @@ impl FrozenStack {
         let made: Vec<_> = tiles(first..first + count, width)
             .collect::<Vec<_>>()
             .into_par_iter()
-            .map_init(Vec::new, |memory, positions| {
+            .map_init(Default::default, |scratch, positions| {
+                let (memory, hidden, a, coupled): &mut (Vec<_>, Vec<_>, Vec<_>, Vec<_>) = scratch;
                 let rows = positions.len() * images;
                 let (mut x, mut log_det) = (vec![0.0; rows * d], vec![0.0; rows]);
                 gather(&mut x, positions.clone(), maps, d);
-                let mut hidden = vec![0.0; rows * h];
-                let (mut a, mut coupled) = (vec![0.0; rows * h2], vec![0.0; rows * d]);
+                hidden.resize(rows * h, 0.0);
+                a.resize(rows * h2, 0.0);
+                coupled.resize(rows * d, 0.0);
                 for (k, w) in self.weights.iter().enumerate() {
                     let bias = self.condition.rows(k, h, positions.clone(), memory);
                     let between = (hidden.as_mut_slice(), a.as_mut_slice());
                     let bias = (bias, images);
-                    block_forward(&size, w, bias, &x, between, &mut coupled, &mut log_det);
-                    let coupled = Matrix::rows(&coupled, rows, d, d);
+                    block_forward(&size, w, bias, &x, between, coupled, &mut log_det);
+                    let coupled = Matrix::rows(coupled, rows, d, d);
                     product(&mut x, d, coupled, &w.rotation, &Epilogue::NONE);
                 }
                 (positions, x, log_det)
