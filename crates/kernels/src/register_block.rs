@@ -1,6 +1,7 @@
 //! The innermost part of a product: some rows times a panel of columns, sums in registers over the
 //! whole inner dimension.
 
+use crate::activation::Activation;
 use crate::isa::Isa;
 use crate::matrix::Matrix;
 use crate::product::Epilogue;
@@ -62,24 +63,48 @@ fn rows<V: Vector, const R: usize, const N: usize>(
             prefetch_near(at);
             prefetch_near(at.wrapping_add(block.columns - 1));
         }
-        // SAFETY: the extents were checked; rows beyond the last repeat it and are not stored.
+        // SAFETY: the extents were checked.
         unsafe {
-            let sums = if a.row_stride == 1 && count == R {
-                let a_at = a.data.as_ptr().add(first);
-                accumulate::<V, R, N>(|r, k| a_at.add(k * a.col_stride + r), a.cols, block, &fetch)
+            if N > 1 && count <= REST {
+                few_rows::<V, REST, N>(dst, stride, a, (first, count), block, &fetch, then)
             } else {
-                let starts: [*const f32; R] = std::array::from_fn(|r| {
-                    a.data.as_ptr().add((first + r.min(count - 1)) * a.row_stride)
-                });
-                if a.col_stride == 1 {
-                    accumulate::<V, R, N>(|r, k| starts[r].add(k), a.cols, block, &fetch)
-                } else {
-                    let step = a.col_stride;
-                    accumulate::<V, R, N>(|r, k| starts[r].add(k * step), a.cols, block, &fetch)
-                }
-            };
-            finish::<V, R, N>(&sums, dst, stride, (first, count), block, then);
+                few_rows::<V, R, N>(dst, stride, a, (first, count), block, &fetch, then)
+            }
         }
+    }
+}
+
+/// So many rows or fewer, at the end of a matrix, have a block of their own size.
+const REST: usize = 4;
+
+/// `count <= R` rows from `first` on.
+#[inline(always)]
+unsafe fn few_rows<V: Vector, const R: usize, const N: usize>(
+    dst: *mut f32,
+    stride: usize,
+    a: &Matrix,
+    (first, count): (usize, usize),
+    block: &Block,
+    fetch: &Fetch,
+    then: &Epilogue,
+) {
+    // SAFETY: the caller's; rows beyond the last repeat it and are not stored.
+    unsafe {
+        let sums = if a.row_stride == 1 && count == R {
+            let a_at = a.data.as_ptr().add(first);
+            accumulate::<V, R, N>(|r, k| a_at.add(k * a.col_stride + r), a.cols, block, fetch)
+        } else {
+            let starts: [*const f32; R] = std::array::from_fn(|r| {
+                a.data.as_ptr().add((first + r.min(count - 1)) * a.row_stride)
+            });
+            if a.col_stride == 1 {
+                accumulate::<V, R, N>(|r, k| starts[r].add(k), a.cols, block, fetch)
+            } else {
+                let step = a.col_stride;
+                accumulate::<V, R, N>(|r, k| starts[r].add(k * step), a.cols, block, fetch)
+            }
+        };
+        finish::<V, R, N>(&sums, dst, stride, (first, count), block, then);
     }
 }
 
@@ -132,18 +157,54 @@ unsafe fn finish<V: Vector, const R: usize, const N: usize>(
     sums: &[[V; N]; R],
     dst: *mut f32,
     stride: usize,
-    (first, count): (usize, usize),
+    rows: (usize, usize),
     block: &Block,
     then: &Epilogue,
 ) {
+    // The choice is made here, so that the loops below have nothing to choose.
+    // SAFETY: the caller's.
+    unsafe {
+        match then.activation {
+            Activation::Identity => store::<V, R, N>(sums, dst, stride, rows, block, then, |y| y),
+            Activation::Relu => {
+                store::<V, R, N>(sums, dst, stride, rows, block, then, |y| Activation::Relu.of(y))
+            }
+            Activation::Relu6 => {
+                store::<V, R, N>(sums, dst, stride, rows, block, then, |y| Activation::Relu6.of(y))
+            }
+            other => store::<V, R, N>(sums, dst, stride, rows, block, then, |y| other.of(y)),
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn store<V: Vector, const R: usize, const N: usize>(
+    sums: &[[V; N]; R],
+    dst: *mut f32,
+    stride: usize,
+    (first, count): (usize, usize),
+    block: &Block,
+    then: &Epilogue,
+    activation: impl Fn(V) -> V,
+) {
+    if block.columns == N * V::LANES {
+        // SAFETY: the caller's.
+        unsafe {
+            // Where the number of rows is known, nothing is asked row by row.
+            match count == R {
+                true => whole_columns(sums, dst, stride, (first, R), block, then, activation),
+                false => whole_columns(sums, dst, stride, (first, count), block, then, activation),
+            }
+        }
+        return;
+    }
     for v in 0..N {
         let within = v * V::LANES;
         let lanes = V::LANES.min(block.columns.saturating_sub(within));
         let column = block.column + within;
-        let whole = lanes == V::LANES;
         // SAFETY: `lanes` of every operand from `column` are within its checked extent.
         unsafe {
-            let load = |p: *const f32| if whole { V::load(p) } else { V::load_part(p, lanes) };
+            let load = |p: *const f32| V::load_part(p, lanes);
             let bias = match then.bias {
                 Some(bias) => load(bias.as_ptr().add(column)),
                 None => V::splat(0.0),
@@ -158,8 +219,53 @@ unsafe fn finish<V: Vector, const R: usize, const N: usize>(
                 if then.accumulate {
                     y = y.add(load(at));
                 }
-                let y = then.activation.of(y);
-                if whole { y.store(at) } else { y.store_part(at, lanes) }
+                activation(y).store_part(at, lanes);
+            }
+        }
+    }
+}
+
+/// [`store`] where the block has all columns that it could have.
+#[inline(always)]
+unsafe fn whole_columns<V: Vector, const R: usize, const N: usize>(
+    sums: &[[V; N]; R],
+    dst: *mut f32,
+    stride: usize,
+    (first, count): (usize, usize),
+    block: &Block,
+    then: &Epilogue,
+    activation: impl Fn(V) -> V,
+) {
+    let at = dst.wrapping_add(first * stride + block.column);
+    let mut sums = *sums;
+    // SAFETY: these rows, and all columns of the block, are within the checked extents.
+    unsafe {
+        if let Some(bias) = then.bias {
+            for v in 0..N {
+                let bias = V::load(bias.as_ptr().add(block.column + v * V::LANES));
+                for sums in &mut sums {
+                    sums[v] = sums[v].add(bias);
+                }
+            }
+        }
+        if let Some(rows) = &then.rows {
+            for (r, sums) in sums.iter_mut().enumerate().take(count) {
+                let of = (first + r) / rows.repeat * rows.stride + block.column;
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.add(V::load(rows.data.as_ptr().add(of + v * V::LANES)));
+                }
+            }
+        }
+        if then.accumulate {
+            for (r, sums) in sums.iter_mut().enumerate().take(count) {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.add(V::load(at.add(r * stride + v * V::LANES)));
+                }
+            }
+        }
+        for (r, sums) in sums.iter().enumerate().take(count) {
+            for (v, sum) in sums.iter().enumerate() {
+                activation(*sum).store(at.add(r * stride + v * V::LANES));
             }
         }
     }
