@@ -152,59 +152,104 @@ unsafe fn accumulate<V: Vector, const R: usize, const N: usize>(
     sums
 }
 
+/// Adds to the sums what follows them, and stores them.
 #[inline(always)]
 unsafe fn finish<V: Vector, const R: usize, const N: usize>(
-    sums: &[[V; N]; R],
-    dst: *mut f32,
-    stride: usize,
-    rows: (usize, usize),
-    block: &Block,
-    then: &Epilogue,
-) {
-    // The choice is made here, so that the loops below have nothing to choose.
-    // SAFETY: the caller's.
-    unsafe {
-        match then.activation {
-            Activation::Identity => store::<V, R, N>(sums, dst, stride, rows, block, then, |y| y),
-            Activation::Relu => {
-                store::<V, R, N>(sums, dst, stride, rows, block, then, |y| Activation::Relu.of(y))
-            }
-            Activation::Relu6 => {
-                store::<V, R, N>(sums, dst, stride, rows, block, then, |y| Activation::Relu6.of(y))
-            }
-            other => store::<V, R, N>(sums, dst, stride, rows, block, then, |y| other.of(y)),
-        }
-    }
-}
-
-#[inline(always)]
-unsafe fn store<V: Vector, const R: usize, const N: usize>(
     sums: &[[V; N]; R],
     dst: *mut f32,
     stride: usize,
     (first, count): (usize, usize),
     block: &Block,
     then: &Epilogue,
-    activation: impl Fn(V) -> V,
 ) {
-    if block.columns == N * V::LANES {
-        // SAFETY: the caller's.
-        unsafe {
-            // Where the number of rows is known, nothing is asked row by row.
-            match count == R {
-                true => whole_columns(sums, dst, stride, (first, R), block, then, activation),
-                false => whole_columns(sums, dst, stride, (first, count), block, then, activation),
+    // SAFETY: the caller's.
+    unsafe {
+        if count < R || block.columns < N * V::LANES {
+            return finish_part(sums, dst, stride, (first, count), block, then);
+        }
+        let dst = dst.add(first * stride + block.column);
+        // A constant in each arm, so that the loops have nothing to choose.
+        match then.activation {
+            Activation::Identity => {
+                finish_whole(sums, dst, stride, first, block, then, Activation::Identity)
+            }
+            Activation::Relu => {
+                finish_whole(sums, dst, stride, first, block, then, Activation::Relu)
+            }
+            Activation::Relu6 => {
+                finish_whole(sums, dst, stride, first, block, then, Activation::Relu6)
+            }
+            Activation::Silu => {
+                finish_whole(sums, dst, stride, first, block, then, Activation::Silu)
+            }
+            other => finish_whole(sums, dst, stride, first, block, then, other),
+        }
+    }
+}
+
+/// A block that has all rows and columns that it could have, to `at`.
+#[inline(always)]
+unsafe fn finish_whole<V: Vector, const R: usize, const N: usize>(
+    sums: &[[V; N]; R],
+    at: *mut f32,
+    stride: usize,
+    first: usize,
+    block: &Block,
+    then: &Epilogue,
+    activation: Activation,
+) {
+    let mut sums = *sums;
+    // SAFETY: the block is within the checked extents.
+    unsafe {
+        if let Some(bias) = then.bias {
+            for v in 0..N {
+                let bias = V::load(bias.as_ptr().add(block.column + v * V::LANES));
+                for sums in &mut sums {
+                    sums[v] = sums[v].add(bias);
+                }
             }
         }
-        return;
+        if let Some(rows) = &then.rows {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let of = (first + r) / rows.repeat * rows.stride + block.column;
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.add(V::load(rows.data.as_ptr().add(of + v * V::LANES)));
+                }
+            }
+        }
+        if then.accumulate {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                for (v, sum) in sums.iter_mut().enumerate() {
+                    *sum = sum.add(V::load(at.add(r * stride + v * V::LANES)));
+                }
+            }
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            for (v, sum) in sums.iter().enumerate() {
+                activation.of(*sum).store(at.add(r * stride + v * V::LANES));
+            }
+        }
     }
+}
+
+/// Any other block.
+#[inline(always)]
+unsafe fn finish_part<V: Vector, const R: usize, const N: usize>(
+    sums: &[[V; N]; R],
+    dst: *mut f32,
+    stride: usize,
+    (first, count): (usize, usize),
+    block: &Block,
+    then: &Epilogue,
+) {
     for v in 0..N {
         let within = v * V::LANES;
         let lanes = V::LANES.min(block.columns.saturating_sub(within));
         let column = block.column + within;
+        let whole = lanes == V::LANES;
         // SAFETY: `lanes` of every operand from `column` are within its checked extent.
         unsafe {
-            let load = |p: *const f32| V::load_part(p, lanes);
+            let load = |p: *const f32| if whole { V::load(p) } else { V::load_part(p, lanes) };
             let bias = match then.bias {
                 Some(bias) => load(bias.as_ptr().add(column)),
                 None => V::splat(0.0),
@@ -219,53 +264,8 @@ unsafe fn store<V: Vector, const R: usize, const N: usize>(
                 if then.accumulate {
                     y = y.add(load(at));
                 }
-                activation(y).store_part(at, lanes);
-            }
-        }
-    }
-}
-
-/// [`store`] where the block has all columns that it could have.
-#[inline(always)]
-unsafe fn whole_columns<V: Vector, const R: usize, const N: usize>(
-    sums: &[[V; N]; R],
-    dst: *mut f32,
-    stride: usize,
-    (first, count): (usize, usize),
-    block: &Block,
-    then: &Epilogue,
-    activation: impl Fn(V) -> V,
-) {
-    let at = dst.wrapping_add(first * stride + block.column);
-    let mut sums = *sums;
-    // SAFETY: these rows, and all columns of the block, are within the checked extents.
-    unsafe {
-        if let Some(bias) = then.bias {
-            for v in 0..N {
-                let bias = V::load(bias.as_ptr().add(block.column + v * V::LANES));
-                for sums in &mut sums {
-                    sums[v] = sums[v].add(bias);
-                }
-            }
-        }
-        if let Some(rows) = &then.rows {
-            for (r, sums) in sums.iter_mut().enumerate().take(count) {
-                let of = (first + r) / rows.repeat * rows.stride + block.column;
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = sum.add(V::load(rows.data.as_ptr().add(of + v * V::LANES)));
-                }
-            }
-        }
-        if then.accumulate {
-            for (r, sums) in sums.iter_mut().enumerate().take(count) {
-                for (v, sum) in sums.iter_mut().enumerate() {
-                    *sum = sum.add(V::load(at.add(r * stride + v * V::LANES)));
-                }
-            }
-        }
-        for (r, sums) in sums.iter().enumerate().take(count) {
-            for (v, sum) in sums.iter().enumerate() {
-                activation(*sum).store(at.add(r * stride + v * V::LANES));
+                let y = then.activation.of(y);
+                if whole { y.store(at) } else { y.store_part(at, lanes) }
             }
         }
     }
