@@ -276,6 +276,27 @@ mod tests {
     }
 
     #[test]
+    fn panels_that_are_filled_again_are_as_new() {
+        let numbers = noise(120 * 130, 4);
+        let mut panels = Packed::new(Matrix::rows(&numbers, 100, 130, 130));
+        for (k, n) in [(100, 130), (37, 130), (37, 49), (120, 113), (5, 3), (40, 96)] {
+            let a = Matrix::rows(&numbers, 7, k, k);
+            for b in [
+                Matrix::rows(&numbers[1..], k, n, n),
+                Matrix::rows(&numbers[2..], n, k, k).transposed(),
+            ] {
+                let (mut new, mut again) = (vec![0.0; 7 * n], vec![0.0; 7 * n]);
+                panels.refill(b);
+                product(&mut again, n, a, &panels, &Epilogue::NONE);
+                product(&mut new, n, a, &Packed::new(b), &Epilogue::NONE);
+                assert_eq!(again, new, "{k}x{n}");
+                let truth = truth(&a, &b);
+                assert!(new.iter().zip(&truth).all(|(x, t)| (*x as f64 - t).abs() < 2e-5));
+            }
+        }
+    }
+
+    #[test]
     fn a_number_that_is_none_is_kept() {
         let a = [f32::NAN, 1.0];
         let b = [1.0, 2.0];
