@@ -5,7 +5,7 @@ use crate::activation::Activation;
 use crate::isa::Isa;
 use crate::matrix::Matrix;
 use crate::product::Epilogue;
-use crate::simd::{Vector, prefetch, prefetch_near};
+use crate::simd::{Vector, prefetch};
 
 /// One panel of the right matrix.
 pub(crate) struct Block {
@@ -60,8 +60,8 @@ fn rows<V: Vector, const R: usize, const N: usize>(
         // What the sums go to is rarely in cache, and there is time to fetch it while they are made.
         for r in first..first + count {
             let at = dst.wrapping_add(r * stride + block.column);
-            prefetch_near(at);
-            prefetch_near(at.wrapping_add(block.columns - 1));
+            prefetch(at, true);
+            prefetch(at.wrapping_add(block.columns - 1), true);
         }
         // SAFETY: the extents were checked.
         unsafe {
@@ -130,7 +130,7 @@ unsafe fn accumulate<V: Vector, const R: usize, const N: usize>(
         if block.ahead > 0 && k + fetch.first < inner {
             let row = b.wrapping_add(fetch.first * block.b_stride + block.ahead);
             for line in 0..N * V::LANES / 16 + 1 {
-                prefetch(row.wrapping_add(line * 16));
+                prefetch(row.wrapping_add(line * 16), false);
             }
         }
         let end = inner.min(k + pace);

@@ -75,30 +75,21 @@ pub(crate) trait Vector: Copy {
     }
 }
 
-/// Asks for the cache line of `p`, which need not be readable, to be brought to the second level.
+/// Asks for the cache line of `p`, which need not be readable: to the first level if `near`, for
+/// what is read or written soon, else to the second.
 #[inline(always)]
-pub(crate) fn prefetch(p: *const f32) {
+pub(crate) fn prefetch(p: *const f32, near: bool) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch has no effect but on the cache, and SSE is part of the baseline.
     unsafe {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T1>(p.cast());
+        use std::arch::x86_64::{_MM_HINT_T0, _MM_HINT_T1, _mm_prefetch};
+        match near {
+            true => _mm_prefetch::<_MM_HINT_T0>(p.cast()),
+            false => _mm_prefetch::<_MM_HINT_T1>(p.cast()),
+        }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = p;
-}
-
-/// As [`prefetch`], to the first level, for what is written or read soon.
-#[inline(always)]
-pub(crate) fn prefetch_near(p: *const f32) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: as above.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(p.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = p;
+    let _ = (p, near);
 }
 
 #[cfg(target_arch = "x86_64")]

@@ -14,28 +14,11 @@ use crate::linear::mask;
 use crate::matrix::Matrix;
 use crate::packed::Packed;
 use crate::pool::sum_rows;
-use crate::position_bias::{PositionCode, PositionSums};
+use crate::position_bias::PositionCode;
 use crate::product::{Epilogue, product};
+use crate::stack_gradients::{BlockSums, StackGradients};
 use rayon::prelude::*;
 use std::ops::Range;
-
-/// Gradients of every block: w1, b1, w2, b2, affine (2, D), in that order.
-#[derive(Clone, Debug, Default)]
-pub struct StackGradients {
-    blocks: Vec<[Vec<f32>; 5]>,
-}
-
-impl StackGradients {
-    fn zeros(size: &StackSize, blocks: usize) -> Self {
-        let one = || size.lengths().map(|n| vec![0.0; n]);
-        Self { blocks: (0..blocks).map(|_| one()).collect() }
-    }
-
-    /// Gradients of block `k`.
-    pub fn block(&self, k: usize) -> &[Vec<f32>; 5] {
-        &self.blocks[k]
-    }
-}
 
 /// Buffers of a stack in training, kept from step to step: activations of one chunk, and gradients
 /// that add up over chunks. Every thread has a lane of its own, the lanes' gradients are added in
@@ -78,55 +61,6 @@ struct Scratch {
     of_position: Vec<f32>,
     /// A matrix that serves one product.
     panels: Packed,
-}
-
-/// What a lane adds to a block's gradients.
-struct BlockSums {
-    /// Of the first layer's part for the vector, transposed: (D - D/2, hidden).
-    first: Vec<f32>,
-    /// Of what the first layer adds.
-    of_positions: PositionSums,
-    second: Vec<f32>,
-    b2: Vec<f32>,
-    affine: Vec<f32>,
-}
-
-impl BlockSums {
-    fn new(size: &StackSize, code: Option<&PositionCode>) -> Self {
-        let [_, _, second, b2, affine] = size.lengths().map(|n| vec![0.0; n]);
-        let first = vec![0.0; size.first() * size.hidden];
-        Self { first, of_positions: PositionSums::new(code, size.hidden), second, b2, affine }
-    }
-
-    fn clear(&mut self) {
-        self.of_positions.clear();
-        for sums in [&mut self.first, &mut self.second, &mut self.b2, &mut self.affine] {
-            sums.fill(0.0);
-        }
-    }
-
-    fn join(&mut self, other: &Self) {
-        self.of_positions.join(&other.of_positions);
-        sum_rows(&other.first, &mut self.first);
-        sum_rows(&other.second, &mut self.second);
-        sum_rows(&other.b2, &mut self.b2);
-        sum_rows(&other.affine, &mut self.affine);
-    }
-
-    fn finish(&self, size: &StackSize, code: Option<&PositionCode>, to: &mut [Vec<f32>; 5]) {
-        let [w1, b1, w2, b2, affine] = to;
-        for (row, w1) in w1.chunks_exact_mut(size.input()).enumerate() {
-            let column = self.first[row..].iter().step_by(size.hidden);
-            w1.iter_mut().zip(column).for_each(|(w, sum)| *w = *sum);
-        }
-        if let Some(code) = code {
-            code.gradient(size, &self.of_positions, w1);
-        }
-        self.of_positions.bias(b1);
-        w2.copy_from_slice(&self.second);
-        b2.copy_from_slice(&self.b2);
-        affine.copy_from_slice(&self.affine);
-    }
 }
 
 impl StackWorkspace {
