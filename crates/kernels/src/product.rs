@@ -6,7 +6,7 @@
 use crate::activation::Activation;
 use crate::isa::{Isa, dispatch};
 use crate::matrix::Matrix;
-use crate::packed::{Group, Packed, Panel, panel_size};
+use crate::packed::{Group, Packed, Panel};
 use crate::register_block::{Block, column_panel};
 use crate::simd::Vector;
 
@@ -45,15 +45,12 @@ pub(crate) fn product(dst: &mut [f32], stride: usize, a: Matrix, b: &Packed, the
     unsafe { product_raw(dst.as_mut_ptr(), stride, a, b, &b.all(), then) }
 }
 
-/// `dst = a b`, or `dst += a b`, where `b` is used once: rows of `b` that are contiguous are read
-/// where they are.
+/// `dst = act(a b + ...)` where `b` is used once: some of its rows are packed at a time, so that they
+/// are multiplied while they are in cache, however long the sums.
 pub(crate) fn product_once(dst: &mut [f32], stride: usize, a: Matrix, b: Matrix, then: &Epilogue) {
-    check_output(dst.len(), stride, a.rows, b.cols);
     assert_eq!(a.cols, b.rows, "inner dimensions of a product");
-    if b.col_stride != 1 {
-        return product(dst, stride, a, &Packed::new(b), then);
-    }
     let mut begin = 0;
+    let mut panels = Packed::new(b.part(0..b.rows.min(DEPTH)));
     loop {
         let end = b.rows.min(begin + DEPTH);
         let (first, last) = (begin == 0, end == b.rows);
@@ -63,34 +60,14 @@ pub(crate) fn product_once(dst: &mut [f32], stride: usize, a: Matrix, b: Matrix,
             accumulate: then.accumulate || !first,
             activation: if last { then.activation } else { Activation::Identity },
         };
-        product_in_place(dst, stride, a.columns(begin..end), b.part(begin..end), &then);
+        if !first {
+            panels.refill(b.part(begin..end));
+        }
+        product(dst, stride, a.columns(begin..end), &panels, &then);
         if last {
             return;
         }
         begin = end;
-    }
-}
-
-/// [`product_once`] where rows of `b` are contiguous and few.
-fn product_in_place(dst: &mut [f32], stride: usize, a: Matrix, b: Matrix, then: &Epilogue) {
-    let (lanes, most) = panel_size();
-    // The last panel may reach beyond a row, so it is copied; the others are read in place.
-    let whole = b.cols / (lanes * most) * (lanes * most);
-    if whole > 0 {
-        assert!(b.rows == 0 || (b.rows - 1) * b.row_stride + whole <= b.data.len());
-        check_epilogue(&a, b.cols, then);
-        let direct = Panels::Rows { b: b.data.as_ptr(), stride: b.row_stride, columns: whole };
-        // SAFETY: the extents of all operands were checked.
-        unsafe { run(dst.as_mut_ptr(), stride, &a, direct, b.cols, then) }
-    }
-    if whole < b.cols {
-        let rest = Matrix { data: b.data.get(whole..).unwrap_or(&[]), cols: b.cols - whole, ..b };
-        let shifted = Epilogue {
-            bias: then.bias.map(|x| &x[whole..]),
-            rows: then.rows.map(|r| AddedRows { data: &r.data[whole..], ..r }),
-            ..*then
-        };
-        product(&mut dst[whole..], stride, a, &Packed::new(rest), &shifted);
     }
 }
 
@@ -126,76 +103,38 @@ pub(crate) unsafe fn product_raw(
     let panels = b.panels(group);
     let Some(first) = panels.first() else { return };
     check_epilogue(&a, group.columns.len(), then);
-    let packed = Panels::Packed { b: b.floats(), panels, first: first.column };
-    // SAFETY: the caller's, and what was checked.
-    unsafe { run(dst, stride, &a, packed, group.columns.len(), then) }
-}
-
-/// The right matrix as the kernel reads it.
-#[derive(Clone, Copy)]
-enum Panels<'a> {
-    Packed {
-        b: *const f32,
-        panels: &'a [Panel],
-        first: usize,
-    },
-    /// The first `columns` columns of contiguous rows, whole panels of them.
-    Rows {
-        b: *const f32,
-        stride: usize,
-        columns: usize,
-    },
-}
-
-/// # Safety
-/// All extents have been checked.
-unsafe fn run(dst: *mut f32, stride: usize, a: &Matrix, b: Panels, n: usize, then: &Epilogue) {
-    if a.rows == 0 || n == 0 {
-        return;
+    let right = Right { b: b.floats(), panels, first: first.column, columns: group.columns.len() };
+    if a.rows > 0 {
+        blocks(dst, stride, &a, &right, then);
     }
-    blocks(dst, stride, a, &b, n, then);
 }
 
-dispatch!(fn blocks(dst: *mut f32, stride: usize, a: &Matrix, b: &Panels, n: usize, then: &Epilogue) = blocks_body);
+/// The right matrix as the kernel reads it: some panels that follow each other.
+struct Right<'a> {
+    b: *const f32,
+    panels: &'a [Panel],
+    /// Column of the first panel, and columns of all.
+    first: usize,
+    columns: usize,
+}
+
+dispatch!(fn blocks(dst: *mut f32, stride: usize, a: &Matrix, b: &Right, then: &Epilogue) = blocks_body);
 #[inline(always)]
-fn blocks_body<I: Isa>(
-    dst: *mut f32,
-    stride: usize,
-    a: &Matrix,
-    b: &Panels,
-    n: usize,
-    then: &Epilogue,
-) {
-    match *b {
-        Panels::Packed { b, panels, first } => {
-            for (i, panel) in panels.iter().enumerate() {
-                let column = panel.column - first;
-                let block = Block {
-                    b: b.wrapping_add(panel.at),
-                    b_stride: panel.vectors * I::V::LANES,
-                    ahead: panels.get(i + 1).map_or(0, |next| next.at - panel.at),
-                    column,
-                    columns: (panel.vectors * I::V::LANES).min(n - column),
-                };
-                column_panel::<I>(dst, stride, a, &block, panel.vectors, then);
-            }
-        }
-        Panels::Rows { b, stride: b_stride, columns } => {
-            let (lanes, most) = (I::V::LANES, if I::WIDE { 3 } else { 2 });
-            for column in (0..columns).step_by(lanes * most) {
-                let b = b.wrapping_add(column);
-                // Rows far apart are not foreseen by the processor, so they are fetched ahead.
-                let last = column + lanes * most >= columns;
-                let ahead = if last { 0 } else { lanes * most };
-                let block = Block { b, b_stride, ahead, column, columns: lanes * most };
-                column_panel::<I>(dst, stride, a, &block, most, then);
-            }
-        }
+fn blocks_body<I: Isa>(dst: *mut f32, stride: usize, a: &Matrix, right: &Right, then: &Epilogue) {
+    for (i, panel) in right.panels.iter().enumerate() {
+        let column = panel.column - right.first;
+        let block = Block {
+            b: right.b.wrapping_add(panel.at),
+            ahead: right.panels.get(i + 1).map_or(0, |next| next.at - panel.at),
+            column,
+            columns: (panel.vectors * I::V::LANES).min(right.columns - column),
+        };
+        column_panel::<I>(dst, stride, a, &block, panel.vectors, then);
     }
 }
 
-/// Rows of a right matrix that is used once which are multiplied before the next: a panel of them stays in the first
-/// cache, and as much of the left matrix in the second, however long the sums are.
+/// Rows of a right matrix that is used once which are multiplied before the next: a panel of them
+/// stays in the first cache, and as much of the left matrix in the second.
 const DEPTH: usize = 128;
 
 /// Rows a task takes: enough for a panel to serve often, few enough for them to stay in cache.

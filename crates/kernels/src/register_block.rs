@@ -5,12 +5,11 @@ use crate::activation::Activation;
 use crate::isa::Isa;
 use crate::matrix::Matrix;
 use crate::product::Epilogue;
-use crate::simd::{Vector, prefetch};
+use crate::simd::{Vector, opaque, prefetch};
 
 /// One panel of the right matrix.
 pub(crate) struct Block {
     pub(crate) b: *const f32,
-    pub(crate) b_stride: usize,
     /// The panel after it is that many floats further; 0 if none is to be fetched ahead.
     pub(crate) ahead: usize,
     /// Where it begins in the output.
@@ -52,11 +51,15 @@ fn rows<V: Vector, const R: usize, const N: usize>(
     block: &Block,
     then: &Epilogue,
 ) {
-    // Every block of rows fetches its share of the next panel.
-    let pace = a.rows.div_ceil(R);
     for first in (0..a.rows).step_by(R) {
         let count = R.min(a.rows - first);
-        let fetch = Fetch { first: first / R, pace };
+        // Of every few rows of the next panel each block of rows fetches a line, the next block
+        // the next line, so that all are there when their turn comes.
+        let (lines, turn) = ((N * V::LANES).div_ceil(16), first / R);
+        let fetched = match block.ahead {
+            0 => 0,
+            ahead => ahead + turn / lines % UNROLLED * N * V::LANES + turn % lines * 16,
+        };
         // What the sums go to is rarely in cache, and there is time to fetch it while they are made.
         for r in first..first + count {
             let at = dst.wrapping_add(r * stride + block.column);
@@ -66,9 +69,9 @@ fn rows<V: Vector, const R: usize, const N: usize>(
         // SAFETY: the extents were checked.
         unsafe {
             if N > 1 && count <= REST {
-                few_rows::<V, REST, N>(dst, stride, a, (first, count), block, &fetch, then)
+                few_rows::<V, REST, N>(dst, stride, a, (first, count), block, fetched, then)
             } else {
-                few_rows::<V, R, N>(dst, stride, a, (first, count), block, &fetch, then)
+                few_rows::<V, R, N>(dst, stride, a, (first, count), block, fetched, then)
             }
         }
     }
@@ -85,71 +88,88 @@ unsafe fn few_rows<V: Vector, const R: usize, const N: usize>(
     a: &Matrix,
     (first, count): (usize, usize),
     block: &Block,
-    fetch: &Fetch,
+    fetched: usize,
     then: &Epilogue,
 ) {
     // SAFETY: the caller's; rows beyond the last repeat it and are not stored.
     unsafe {
         let sums = if a.row_stride == 1 && count == R {
-            let a_at = a.data.as_ptr().add(first);
-            accumulate::<V, R, N>(|r, k| a_at.add(k * a.col_stride + r), a.cols, block, fetch)
+            let step = a.col_stride;
+            let starts: [*const f32; UNROLLED] =
+                std::array::from_fn(|i| opaque(a.data.as_ptr().wrapping_add(first + i * step)));
+            let at = |r, k: usize, i: usize| starts[i].wrapping_add(k * step + r);
+            accumulate::<V, R, N>(at, a.cols, block, fetched)
         } else {
             let starts: [*const f32; R] = std::array::from_fn(|r| {
-                a.data.as_ptr().add((first + r.min(count - 1)) * a.row_stride)
+                let row = a.data.as_ptr().add((first + r.min(count - 1)) * a.row_stride);
+                // More than there are registers for would be read from memory each time.
+                if R <= 8 { opaque(row) } else { row }
             });
             if a.col_stride == 1 {
-                accumulate::<V, R, N>(|r, k| starts[r].add(k), a.cols, block, fetch)
+                let at = |r: usize, k, i| starts[r].add(k + i);
+                accumulate::<V, R, N>(at, a.cols, block, fetched)
             } else {
                 let step = a.col_stride;
-                accumulate::<V, R, N>(|r, k| starts[r].add(k * step), a.cols, block, fetch)
+                let at = |r: usize, k, i| starts[r].add((k + i) * step);
+                accumulate::<V, R, N>(at, a.cols, block, fetched)
             }
         };
         finish::<V, R, N>(&sums, dst, stride, (first, count), block, then);
     }
 }
 
-/// Rows `first`, `first + pace`, ... of the next panel are to be fetched.
-struct Fetch {
-    first: usize,
-    pace: usize,
-}
-
+/// `a(r, k, i)`: where the number in row `r` and column `k + i` of the left matrix is, `i` being
+/// less than [`UNROLLED`].
 #[inline(always)]
 unsafe fn accumulate<V: Vector, const R: usize, const N: usize>(
-    a: impl Fn(usize, usize) -> *const f32,
+    a: impl Fn(usize, usize, usize) -> *const f32,
     inner: usize,
     block: &Block,
-    fetch: &Fetch,
+    fetched: usize,
 ) -> [[V; N]; R] {
     let mut sums = [[V::splat(0.0); N]; R];
     let mut b = block.b;
     let mut k = 0;
-    // One row is fetched before every `pace` rows of products.
-    let pace = if block.ahead > 0 { fetch.pace } else { inner };
-    while k < inner {
-        if block.ahead > 0 && k + fetch.first < inner {
-            let row = b.wrapping_add(fetch.first * block.b_stride + block.ahead);
-            for line in 0..N * V::LANES / 16 + 1 {
-                prefetch(row.wrapping_add(line * 16), false);
+    // SAFETY: the caller's.
+    unsafe {
+        while k + UNROLLED <= inner {
+            prefetch(b.wrapping_add(fetched), false);
+            for i in 0..UNROLLED {
+                outer_product(&mut sums, |r| a(r, k, i), b.add(i * N * V::LANES));
             }
+            b = b.wrapping_add(UNROLLED * N * V::LANES);
+            k += UNROLLED;
         }
-        let end = inner.min(k + pace);
-        while k < end {
-            // SAFETY: the caller's.
-            unsafe {
-                let row: [V; N] = std::array::from_fn(|v| V::load(b.add(v * V::LANES)));
-                for (r, sums) in sums.iter_mut().enumerate() {
-                    let x = V::splat(*a(r, k));
-                    for (sum, row) in sums.iter_mut().zip(row) {
-                        *sum = x.mul_add(row, *sum);
-                    }
-                }
-            }
-            b = b.wrapping_add(block.b_stride);
+        while k < inner {
+            outer_product(&mut sums, |r| a(r, k, 0), b);
+            b = b.wrapping_add(N * V::LANES);
             k += 1;
         }
     }
     sums
+}
+
+/// Terms of a sum between two jumps: what counts them takes a tenth of the time otherwise, where
+/// another thread shares the core.
+const UNROLLED: usize = 4;
+
+/// Adds a column of the left matrix times a row of the panel.
+#[inline(always)]
+unsafe fn outer_product<V: Vector, const R: usize, const N: usize>(
+    sums: &mut [[V; N]; R],
+    a: impl Fn(usize) -> *const f32,
+    b: *const f32,
+) {
+    // SAFETY: the caller's.
+    unsafe {
+        let row: [V; N] = std::array::from_fn(|v| V::load(b.add(v * V::LANES)));
+        for (r, sums) in sums.iter_mut().enumerate() {
+            let x = V::splat(*a(r));
+            for (sum, row) in sums.iter_mut().zip(row) {
+                *sum = x.mul_add(row, *sum);
+            }
+        }
+    }
 }
 
 /// Adds to the sums what follows them, and stores them.
@@ -254,7 +274,12 @@ unsafe fn finish_part<V: Vector, const R: usize, const N: usize>(
                 Some(bias) => load(bias.as_ptr().add(column)),
                 None => V::splat(0.0),
             };
-            for (r, sums) in sums.iter().enumerate().take(count) {
+            for (r, sums) in sums.iter().enumerate() {
+                // Not an end of the loop: the sums could not stay in registers, nor could those
+                // of whole blocks.
+                if r >= count {
+                    continue;
+                }
                 let at = dst.add((first + r) * stride + column);
                 let mut y = sums[v].add(bias);
                 if let Some(rows) = &then.rows {

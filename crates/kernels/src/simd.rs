@@ -92,6 +92,18 @@ pub(crate) fn prefetch(p: *const f32, near: bool) {
     let _ = (p, near);
 }
 
+/// `p`, of which the compiler does not know what it was made from: pointers that it could make one
+/// from another it does not keep in registers, but adds up again each time.
+#[inline(always)]
+pub(crate) fn opaque(mut p: *const f32) -> *const f32 {
+    #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+    // SAFETY: no instruction at all.
+    unsafe {
+        std::arch::asm!("/* {0} */", inout(reg) p, options(pure, readonly, nostack, preserves_flags));
+    }
+    p
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::Vector;
