@@ -11,7 +11,7 @@ use crate::isa::{Isa, dispatch};
 use crate::matrix::Matrix;
 use crate::packed::{Group, Packed};
 use crate::product::{Epilogue, product_raw};
-use crate::simd::Vector;
+use crate::simd::{Vector, opaque, prefetch};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::ops::Range;
@@ -19,31 +19,32 @@ use std::ops::Range;
 /// Weights of a depthwise convolution, channels padded with zeros to whole vectors.
 #[derive(Clone, Debug)]
 pub(crate) struct DepthwiseWeights {
-    /// (KH * KW, padded C)
+    /// (padded C / PAD, KH * KW, PAD)
     taps: Vec<f32>,
     bias: Vec<f32>,
 }
 
-/// Channels are padded to a multiple of the longest vector.
+/// Channels are padded to a multiple of the longest vector, which is a cache line.
 const PAD: usize = 16;
 
 impl DepthwiseWeights {
     /// `taps` (KH * KW, C), `bias` (C).
     pub(crate) fn new(taps: &[f32], bias: &[f32]) -> Self {
         let channels = bias.len();
-        let padded = channels.next_multiple_of(PAD);
-        let pad = |row: &[f32]| {
-            let mut row = row.to_vec();
-            row.resize(padded, 0.0);
-            row
-        };
-        let taps = taps.chunks_exact(channels.max(1)).flat_map(pad).collect();
-        Self { taps, bias: pad(bias) }
+        let count = taps.len() / channels.max(1);
+        let mut own = Self { taps: Vec::new(), bias: bias.to_vec() };
+        own.bias.resize(channels.next_multiple_of(PAD), 0.0);
+        own.taps.resize(own.bias.len() * count, 0.0);
+        for (t, row) in taps.chunks_exact(channels.max(1)).enumerate() {
+            row.iter().enumerate().for_each(|(c, tap)| own.taps[at(c, count) + t * PAD] = *tap);
+        }
+        own
     }
+}
 
-    fn stride(&self) -> usize {
-        self.bias.len()
-    }
+/// Where the taps of channel `c` begin, `count` of them a channel; the next is [`PAD`] further.
+fn at(c: usize, count: usize) -> usize {
+    c / PAD * PAD * count + c % PAD
 }
 
 /// A pointwise convolution whose output the depthwise one reads.
@@ -196,9 +197,8 @@ impl Depthwise<'_> {
                     + channels.range.start;
                 let row = Row {
                     rows: &rows,
-                    taps: &self.weights.taps[channels.range.start..],
-                    tap_stride: self.weights.stride(),
-                    bias: &self.weights.bias[channels.range.start..],
+                    weights: self.weights,
+                    first: channels.range.start,
                     residual: self.residual.map(|r| &r[at..]),
                     activation: self.activation,
                     channels: count,
@@ -259,9 +259,9 @@ unsafe impl Sync for Output {}
 struct Row<'a> {
     /// Rows of the input under the window, zeros at their ends.
     rows: &'a [&'a [f32]],
-    taps: &'a [f32],
-    tap_stride: usize,
-    bias: &'a [f32],
+    weights: &'a DepthwiseWeights,
+    /// The first of the channels, a multiple of a vector.
+    first: usize,
     /// Added before the activation; laid out as the output.
     residual: Option<&'a [f32]>,
     activation: Activation,
@@ -281,117 +281,149 @@ dispatch!(fn output_row(row: &Row, out: *mut f32, sums: &mut [f32]) = output_row
 fn output_row_body<I: Isa>(row: &Row, out: *mut f32, sums: &mut [f32]) {
     let reach = (row.width.saturating_sub(1) * row.stride + row.kernel) * row.pixel;
     let whole = row.channels.next_multiple_of(I::V::LANES);
+    let taps = row.rows.len() * row.kernel;
     assert!(row.rows.iter().all(|r| r.len() >= reach) && whole <= row.pixel);
-    assert!(row.taps.len() + row.channels >= whole);
+    assert!(row.first.is_multiple_of(I::V::LANES) && row.first + whole <= row.weights.bias.len());
+    assert!(row.weights.bias.len() * taps <= row.weights.taps.len());
+    assert!(sums.is_empty() || sums.len() >= whole);
     match (row.rows.len(), row.kernel, row.stride) {
-        (3, 3, 1) => window::<I::V, 3, 9, 1>(row, out, sums),
-        (3, 3, 2) => window::<I::V, 3, 9, 2>(row, out, sums),
-        (5, 5, 1) => window::<I::V, 5, 25, 1>(row, out, sums),
-        (5, 5, 2) => window::<I::V, 5, 25, 2>(row, out, sums),
+        (3, 3, 1) => window::<I::V, 3, 1>(row, out, sums),
+        (3, 3, 2) => window::<I::V, 3, 2>(row, out, sums),
+        (5, 5, 1) => window::<I::V, 5, 1>(row, out, sums),
+        (5, 5, 2) => window::<I::V, 5, 2>(row, out, sums),
         _ => any_window::<I::V>(row, out, sums),
     }
 }
 
-/// Pixels of the output that are made together, so that a tap serves all of them.
-const PIXELS: usize = 4;
+/// Pixels of the output that are made together: a tap serves all of them, and their sums are enough
+/// for multiply-adds not to wait for each other.
+const PIXELS: usize = 8;
 
-/// A window of `K` x `K` (`KK` taps) at stride `S`.
+/// A window of `K` x `K` at stride `S`.
 #[inline(always)]
-fn window<V: Vector, const K: usize, const KK: usize, const S: usize>(
-    row: &Row,
-    out: *mut f32,
-    sums: &mut [f32],
-) {
-    for c in (0..row.channels).step_by(V::LANES) {
-        // SAFETY: the caller has checked that windows and vectors stay within the rows, and taps
-        // and bias are padded to whole vectors.
-        unsafe {
-            let taps: [V; KK] =
-                std::array::from_fn(|t| V::load(row.taps.as_ptr().add(t * row.tap_stride + c)));
-            let bias = V::load(row.bias.as_ptr().add(c));
-            let rows: [*const f32; K] = std::array::from_fn(|i| row.rows[i].as_ptr().add(c));
-            let mut sum = V::splat(0.0);
-            let mut ow = 0;
-            while ow + PIXELS <= row.width {
-                let mut acc = [bias; PIXELS];
-                for i in 0..K {
-                    let x = rows[i].add(ow * S * row.pixel);
-                    for j in 0..K {
-                        for (o, acc) in acc.iter_mut().enumerate() {
-                            let x = V::load(x.add((o * S + j) * row.pixel));
-                            *acc = x.mul_add(taps[i * K + j], *acc);
-                        }
-                    }
-                }
-                for (o, acc) in acc.into_iter().enumerate() {
-                    sum = sum.add(store(row, out, ow + o, c, acc));
-                }
-                ow += PIXELS;
+fn window<V: Vector, const K: usize, const S: usize>(row: &Row, out: *mut f32, sums: &mut [f32]) {
+    // The vectors of a cache line go together, so that it is read and written once.
+    for line in (0..row.channels).step_by(PAD) {
+        let vectors = (line..row.channels.min(line + PAD)).step_by(V::LANES);
+        let mut ow = 0;
+        while ow < row.width {
+            let pixels = match row.width - ow {
+                PIXELS.. => PIXELS,
+                2.. => 2,
+                _ => 1,
+            };
+            // What they go to is rarely in cache, and there is time to fetch it while they are made.
+            for o in ow..ow + pixels {
+                prefetch(out.wrapping_add(o * row.out_stride + line), true);
             }
-            while ow < row.width {
-                let mut acc = bias;
-                for i in 0..K {
-                    for j in 0..K {
-                        let x = V::load(rows[i].add((ow * S + j) * row.pixel));
-                        acc = x.mul_add(taps[i * K + j], acc);
-                    }
+            for c in vectors.clone() {
+                // SAFETY: the caller has checked that windows and vectors stay within the rows,
+                // and that taps, bias and sums are padded to whole vectors.
+                unsafe {
+                    let sum = match pixels {
+                        PIXELS => pixels_of::<V, K, S, PIXELS>(row, out, ow, c),
+                        2 => pixels_of::<V, K, S, 2>(row, out, ow, c),
+                        _ => pixels_of::<V, K, S, 1>(row, out, ow, c),
+                    };
+                    add_sum(sums, c, sum);
                 }
-                sum = sum.add(store(row, out, ow, c, acc));
-                ow += 1;
             }
-            add_sum(sums, c, sum);
+            ow += pixels;
         }
     }
 }
 
-/// The same for every other window.
+/// `P` pixels from `ow` on, for the vector of channels at `c`; the sum of them.
+#[inline(always)]
+unsafe fn pixels_of<V: Vector, const K: usize, const S: usize, const P: usize>(
+    row: &Row,
+    out: *mut f32,
+    ow: usize,
+    c: usize,
+) -> V {
+    // SAFETY: the caller's.
+    unsafe {
+        let taps = row.weights.taps.as_ptr().add(at(row.first + c, K * K));
+        let mut sums = [V::load(row.weights.bias.as_ptr().add(row.first + c)); P];
+        for i in 0..K {
+            let x = row.rows[i].as_ptr().add(ow * S * row.pixel + c);
+            for j in 0..K {
+                let tap = V::load(taps.add((i * K + j) * PAD));
+                // Else numbers that two taps share are kept, for which there are no registers; it
+                // takes nothing to read them as part of a multiply-add.
+                let x = opaque(x.add(j * row.pixel));
+                for (o, sum) in sums.iter_mut().enumerate() {
+                    *sum = V::load(x.add(o * S * row.pixel)).mul_add(tap, *sum);
+                }
+            }
+        }
+        // A constant in each arm, so that the loop has nothing to choose.
+        match row.activation {
+            Activation::Relu => store::<V, P>(row, out, ow, c, sums, Activation::Relu),
+            Activation::Relu6 => store::<V, P>(row, out, ow, c, sums, Activation::Relu6),
+            Activation::Silu => store::<V, P>(row, out, ow, c, sums, Activation::Silu),
+            other => store::<V, P>(row, out, ow, c, sums, other),
+        }
+    }
+}
+
+/// Every other window.
 #[inline(always)]
 fn any_window<V: Vector>(row: &Row, out: *mut f32, sums: &mut [f32]) {
+    let count = row.rows.len() * row.kernel;
     for c in (0..row.channels).step_by(V::LANES) {
-        let mut sum = V::splat(0.0);
         for ow in 0..row.width {
             // SAFETY: as in `window`.
             unsafe {
-                let mut acc = V::load(row.bias.as_ptr().add(c));
+                let taps = row.weights.taps.as_ptr().add(at(row.first + c, count));
+                let mut sum = V::load(row.weights.bias.as_ptr().add(row.first + c));
                 for (i, x) in row.rows.iter().enumerate() {
                     for j in 0..row.kernel {
                         let x = V::load(x.as_ptr().add((ow * row.stride + j) * row.pixel + c));
-                        let tap = (i * row.kernel + j) * row.tap_stride + c;
-                        acc = x.mul_add(V::load(row.taps.as_ptr().add(tap)), acc);
+                        sum = x.mul_add(V::load(taps.add((i * row.kernel + j) * PAD)), sum);
                     }
                 }
-                sum = sum.add(store(row, out, ow, c, acc));
+                add_sum(sums, c, store(row, out, ow, c, [sum], row.activation));
             }
         }
-        // SAFETY: sums, where they are asked for, are padded to whole vectors.
-        unsafe { add_sum(sums, c, sum) }
     }
 }
 
-/// Epilogue of one vector: residual, activation, and out.
+/// Epilogue of some pixels: residual, activation, and out; the sum of what goes there.
 #[inline(always)]
-unsafe fn store<V: Vector>(row: &Row, out: *mut f32, ow: usize, c: usize, acc: V) -> V {
+unsafe fn store<V: Vector, const P: usize>(
+    row: &Row,
+    out: *mut f32,
+    ow: usize,
+    c: usize,
+    sums: [V; P],
+    activation: Activation,
+) -> V {
     let lanes = V::LANES.min(row.channels - c);
-    let at = ow * row.out_stride + c;
-    // SAFETY: `lanes` channels from `c` of this pixel are in the output and the residual.
-    unsafe {
-        let acc = match row.residual {
-            Some(r) => acc.add(V::load_part(r.as_ptr().add(at), lanes)),
-            None => acc,
-        };
-        let y = row.activation.of(acc);
-        if lanes == V::LANES {
-            y.store(out.add(at));
-        } else {
-            y.store_part(out.add(at), lanes);
+    let whole = lanes == V::LANES;
+    let mut total = V::splat(0.0);
+    for (o, mut y) in sums.into_iter().enumerate() {
+        let at = (ow + o) * row.out_stride + c;
+        // SAFETY: `lanes` channels from `c` of this pixel are in the output and the residual.
+        unsafe {
+            if let Some(r) = row.residual {
+                y = y.add(V::load_part(r.as_ptr().add(at), lanes));
+            }
+            let y = activation.of(y);
+            if whole {
+                y.store(out.add(at))
+            } else {
+                y.store_part(out.add(at), lanes)
+            }
+            total = total.add(y);
         }
-        y
     }
+    total
 }
 
 #[inline(always)]
 unsafe fn add_sum<V: Vector>(sums: &mut [f32], c: usize, sum: V) {
-    if sums.len() >= c + V::LANES {
+    if !sums.is_empty() {
         let at = sums[c..].as_mut_ptr();
         // SAFETY: a whole vector is there.
         unsafe { V::load(at).add(sum).store(at) }
