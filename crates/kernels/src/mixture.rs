@@ -16,6 +16,7 @@ use crate::softmax::{scale_rows, softmax_rows};
 use crate::storage::{contiguous, has_kernels, is_fused, with_slices};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, D, Layout, Result, Shape, Tensor, bail};
 use rayon::prelude::*;
+use std::sync::OnceLock;
 
 /// `-½ |z - c_k|²`: `z` (.., D) and `centers` (K, D) to (.., K), gradients for both.
 ///
@@ -285,6 +286,8 @@ pub(crate) struct Centers<'a> {
     centers: &'a [f32],
     /// (D, K)
     transposed: Packed,
+    /// (K, D), which only gradients need.
+    rows: OnceLock<Packed>,
     /// `w_k - ½ |c_k|²`, or `w_k`.
     bias: Vec<f32>,
     form: Form,
@@ -306,7 +309,7 @@ impl<'a> Centers<'a> {
         }
         bias.iter_mut().zip(weights).for_each(|(b, w)| *b = w - *b);
         let transposed = Packed::new(Matrix::rows(centers, k, d, d).transposed());
-        Self { centers, transposed, bias, form, k, d }
+        Self { centers, transposed, rows: OnceLock::new(), bias, form, k, d }
     }
 
     fn groups(form: Form, centers: &'a [f32], weights: &[f32], k: usize, d: usize) -> Vec<Self> {
@@ -342,7 +345,8 @@ impl<'a> Centers<'a> {
             Form::Affine => dz.fill(0.0),
         }
         let of_rows = Matrix::rows(shares, rows, k, k);
-        product_once(dz, d, of_rows, self.matrix(), &Epilogue::ACCUMULATE);
+        let centers = self.rows.get_or_init(|| Packed::new(self.matrix()));
+        product(dz, d, of_rows, centers, &Epilogue::ACCUMULATE);
         let (of_centers, of_shares) = sums.split_at_mut(k * d);
         let z = Matrix::rows(z, rows, d, d);
         product_once(of_centers, d, of_rows.transposed(), z, &Epilogue::ACCUMULATE);
