@@ -309,6 +309,7 @@ fn window<V: Vector, const K: usize, const S: usize>(row: &Row, out: *mut f32, s
         while ow < row.width {
             let pixels = match row.width - ow {
                 PIXELS.. => PIXELS,
+                4.. => 4,
                 2.. => 2,
                 _ => 1,
             };
@@ -322,6 +323,7 @@ fn window<V: Vector, const K: usize, const S: usize>(row: &Row, out: *mut f32, s
                 unsafe {
                     let sum = match pixels {
                         PIXELS => pixels_of::<V, K, S, PIXELS>(row, out, ow, c),
+                        4 => pixels_of::<V, K, S, 4>(row, out, ow, c),
                         2 => pixels_of::<V, K, S, 2>(row, out, ow, c),
                         _ => pixels_of::<V, K, S, 1>(row, out, ow, c),
                     };
