@@ -196,52 +196,70 @@ fn gradients_in_f32_are_those_in_f64() {
 
 #[test]
 fn fixed_permutations_keep_the_fused_path_and_learned_ones_the_frozen_form() {
-    let (images, (h, w), dim) = (3, (2, 3), 9);
+    for permutation in PERMUTATIONS {
+        fused_and_frozen(permutation, 9, 0.0);
+    }
+}
+
+#[test]
+fn layers_whose_rectifiers_hold_back_few_most_or_half() {
+    for shift in [3.0, -1.5, 0.0] {
+        fused_and_frozen("soft", 130, shift);
+    }
+}
+
+/// The frozen form and the trainer of a coupling give what candle's operations give, and its
+/// gradients; `shift` is added to what goes into the rectifiers.
+fn fused_and_frozen(permutation: &str, dim: usize, shift: f64) {
+    let (images, (h, w)) = (3, (2, 3));
     let maps: Vec<Vec<f32>> = (0..images)
         .map(|i| values(&input(i, h * w, dim, DType::F32)).iter().map(|v| *v as f32).collect())
         .collect();
     let slices: Vec<&[f32]> = maps.iter().map(Vec::as_slice).collect();
     let x = Tensor::from_vec(maps.concat(), (images as usize * h * w, dim), &Device::Cpu).unwrap();
-    for permutation in PERMUTATIONS {
-        for conditional in [false, true] {
-            let c = case("coupling", Some(permutation), dim, conditional, (h, w), DType::F32);
-            let (z, log_det) = c.flow.forward(&x, c.code.as_ref()).unwrap();
-            let close = |got: &[f32], expected: &Tensor, what: &str| {
-                assert_eq!(got.len(), expected.elem_count());
-                for (a, b) in got.iter().zip(values(expected)) {
-                    let error = (*a as f64 - b).abs();
-                    assert!(error < 1e-4 * (1.0 + b.abs()), "{permutation}, {what}: {a} {b}");
-                }
-            };
-            let frozen = c.flow.freeze(c.code.as_ref()).unwrap().expect("a form for inference");
-            let (got_z, got_l) = frozen.forward(&slices, 0, h * w).unwrap();
-            close(&got_z, &z, "frozen z");
-            close(&got_l, &log_det, "frozen log-determinant");
-
-            let trainer = c.flow.trainer(c.code.as_ref()).unwrap();
-            assert_eq!(trainer.is_some(), ["soft", "hard"].contains(&permutation));
-            let Some(mut trainer) = trainer else { continue };
-            trainer.begin().unwrap();
-            let host = FeatureMaps::Host(slices.clone());
-            let (got_z, got_l) = trainer.forward(&host, 0, h * w).unwrap();
-            let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
-            close(&numbers(&got_z), &z, "z");
-            close(&numbers(&got_l), &log_det, "log-determinant");
-            // The gradients of sum z + sum log-determinant.
-            trainer.backward(&got_z.ones_like().unwrap(), &got_l.ones_like().unwrap()).unwrap();
-            let loss = (z.sum_all().unwrap() + log_det.sum_all().unwrap()).unwrap();
-            let grads = loss.backward().unwrap();
-            trainer
-                .gradients(&mut |var, got| {
-                    let expected = grads.get(var).unwrap();
-                    let scale = values(expected).iter().fold(1.0, |m: f64, v| m.max(v.abs()));
-                    for (a, b) in got.to_vec()?.iter().zip(values(expected)) {
-                        assert!((*a as f64 - b).abs() < 1e-4 * scale, "{permutation}: {a} {b}");
-                    }
-                    Ok(())
-                })
-                .unwrap();
+    for conditional in [false, true] {
+        let c = case("coupling", Some(permutation), dim, conditional, (h, w), DType::F32);
+        for (name, var) in c.parameters.trainable_vars() {
+            if name.ends_with("0.bias") {
+                var.set(&(var.as_tensor() + shift).unwrap()).unwrap();
+            }
         }
+        let (z, log_det) = c.flow.forward(&x, c.code.as_ref()).unwrap();
+        let close = |got: &[f32], expected: &Tensor, what: &str| {
+            assert_eq!(got.len(), expected.elem_count());
+            for (a, b) in got.iter().zip(values(expected)) {
+                let error = (*a as f64 - b).abs();
+                assert!(error < 1e-4 * (1.0 + b.abs()), "{permutation}, {what}: {a} {b}");
+            }
+        };
+        let frozen = c.flow.freeze(c.code.as_ref()).unwrap().expect("a form for inference");
+        let (got_z, got_l) = frozen.forward(&slices, 0, h * w).unwrap();
+        close(&got_z, &z, "frozen z");
+        close(&got_l, &log_det, "frozen log-determinant");
+
+        let trainer = c.flow.trainer(c.code.as_ref()).unwrap();
+        assert_eq!(trainer.is_some(), ["soft", "hard"].contains(&permutation));
+        let Some(mut trainer) = trainer else { continue };
+        trainer.begin().unwrap();
+        let host = FeatureMaps::Host(slices.clone());
+        let (got_z, got_l) = trainer.forward(&host, 0, h * w).unwrap();
+        let numbers = |t: &Tensor| t.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        close(&numbers(&got_z), &z, "z");
+        close(&numbers(&got_l), &log_det, "log-determinant");
+        // The gradients of sum z + sum log-determinant.
+        trainer.backward(&got_z.ones_like().unwrap(), &got_l.ones_like().unwrap()).unwrap();
+        let loss = (z.sum_all().unwrap() + log_det.sum_all().unwrap()).unwrap();
+        let grads = loss.backward().unwrap();
+        trainer
+            .gradients(&mut |var, got| {
+                let expected = grads.get(var).unwrap();
+                let scale = values(expected).iter().fold(1.0, |m: f64, v| m.max(v.abs()));
+                for (a, b) in got.to_vec()?.iter().zip(values(expected)) {
+                    assert!((*a as f64 - b).abs() < 1e-4 * scale, "{permutation}: {a} {b}");
+                }
+                Ok(())
+            })
+            .unwrap();
     }
 }
 

@@ -9,9 +9,12 @@
 use crate::activation::Activation;
 use crate::coupling::couple_rows;
 use crate::matrix::Matrix;
+use crate::nonzeros::NonZeros;
 use crate::packed::Packed;
 use crate::position_bias::{PositionBias, PositionCode};
 use crate::product::{AddedRows, Epilogue, product};
+use crate::rectified::{RightMatrix, is_sparse, share_of_nonzeros};
+use crate::sparse_product::Start;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -70,7 +73,7 @@ pub struct BlockWeights<'a> {
 pub(crate) struct PackedBlock {
     /// The first layer's part for the vector, transposed: (D - D/2, hidden).
     pub(crate) first: Packed,
-    pub(crate) second: Packed,
+    pub(crate) second: RightMatrix,
     pub(crate) rotation: Packed,
     pub(crate) affine: Vec<f32>,
     pub(crate) b1: Vec<f32>,
@@ -81,7 +84,7 @@ pub(crate) struct PackedBlock {
 /// The same matrices the other way round.
 #[derive(Clone, Debug)]
 pub(crate) struct PackedBackward {
-    pub(crate) first: Packed,
+    pub(crate) first: RightMatrix,
     pub(crate) second: Packed,
     pub(crate) rotation: Packed,
 }
@@ -91,13 +94,13 @@ impl PackedBlock {
         let [first, second, rotation] = matrices(size, w);
         Self {
             first: Packed::new(first.transposed()),
-            second: Packed::new(second.transposed()),
+            second: RightMatrix::new(second.transposed()),
             rotation: Packed::new(rotation.transposed()),
             affine: w.affine.clone(),
             b1: w.b1.to_vec(),
             b2: w.b2.to_vec(),
             backward: backward.then(|| PackedBackward {
-                first: Packed::new(first),
+                first: RightMatrix::new(first),
                 second: Packed::new(second),
                 rotation: Packed::new(rotation),
             }),
@@ -201,13 +204,14 @@ pub(crate) fn gather(x: &mut [f32], positions: Range<usize>, maps: &[&[f32]], d:
 }
 
 /// `x` to `coupled`, the block's output before its rotation; `bias`: a row for every so many
-/// vectors, if the block is conditioned.
+/// vectors, if the block is conditioned. `nonzeros` is memory.
 pub(crate) fn block_forward(
     size: &StackSize,
     w: &PackedBlock,
     (bias, repeat): (Option<&[f32]>, usize),
     x: &[f32],
     (hidden, a): (&mut [f32], &mut [f32]),
+    nonzeros: &mut NonZeros,
     coupled: &mut [f32],
     log_det: &mut [f32],
 ) {
@@ -220,7 +224,11 @@ pub(crate) fn block_forward(
         activation: Activation::Relu,
     };
     product(hidden, h, Matrix::rows(x, rows, size.first(), d), &w.first, &then);
-    let then = Epilogue { bias: Some(&w.b2), ..Epilogue::NONE };
-    product(a, h2, Matrix::rows(hidden, rows, h, h), &w.second, &then);
+    let hidden = Matrix::rows(hidden, rows, h, h);
+    let sparse = is_sparse(share_of_nonzeros(&hidden, nonzeros), h2);
+    if sparse {
+        nonzeros.refill(&hidden);
+    }
+    w.second.product(a, h2, hidden, sparse.then_some(&*nonzeros), Start::Bias(&w.b2));
     couple_rows(coupled, log_det, x, a, &w.affine, (d, size.half()), size.clamp);
 }

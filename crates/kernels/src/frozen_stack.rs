@@ -5,6 +5,7 @@ use crate::coupling_stack::{
     tile_positions, tiles,
 };
 use crate::matrix::Matrix;
+use crate::nonzeros::NonZeros;
 use crate::position_bias::PositionCode;
 use crate::product::{Epilogue, product};
 use rayon::prelude::*;
@@ -15,6 +16,16 @@ pub struct FrozenStack {
     size: StackSize,
     weights: Vec<PackedBlock>,
     condition: Condition,
+}
+
+/// What a thread keeps from tile to tile.
+#[derive(Default)]
+struct Scratch {
+    memory: Vec<f32>,
+    hidden: Vec<f32>,
+    a: Vec<f32>,
+    coupled: Vec<f32>,
+    nonzeros: NonZeros,
 }
 
 impl FrozenStack {
@@ -35,8 +46,8 @@ impl FrozenStack {
         let made: Vec<_> = tiles(first..first + count, width)
             .collect::<Vec<_>>()
             .into_par_iter()
-            .map_init(Default::default, |scratch, positions| {
-                let (memory, hidden, a, coupled): &mut (Vec<_>, Vec<_>, Vec<_>, Vec<_>) = scratch;
+            .map_init(Scratch::default, |scratch, positions| {
+                let Scratch { memory, hidden, a, coupled, nonzeros } = scratch;
                 let rows = positions.len() * images;
                 let (mut x, mut log_det) = (vec![0.0; rows * d], vec![0.0; rows]);
                 gather(&mut x, positions.clone(), maps, d);
@@ -46,8 +57,8 @@ impl FrozenStack {
                 for (k, w) in self.weights.iter().enumerate() {
                     let bias = self.condition.rows(k, h, positions.clone(), memory);
                     let between = (hidden.as_mut_slice(), a.as_mut_slice());
-                    let bias = (bias, images);
-                    block_forward(&size, w, bias, &x, between, coupled, &mut log_det);
+                    let (bias, made) = ((bias, images), &mut log_det);
+                    block_forward(&size, w, bias, &x, between, nonzeros, coupled, made);
                     let coupled = Matrix::rows(coupled, rows, d, d);
                     product(&mut x, d, coupled, &w.rotation, &Epilogue::NONE);
                 }

@@ -1,5 +1,6 @@
 //! A matrix over a slice, for products.
 
+use crate::packed::gather;
 use std::ops::Range;
 
 /// A matrix over a slice: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
@@ -37,6 +38,17 @@ impl<'a> Matrix<'a> {
             row_stride: self.col_stride,
             col_stride: self.row_stride,
             ..self
+        }
+    }
+
+    /// Its rows to `to`, zeros up to `width` after each.
+    pub(crate) fn copy_to(&self, to: &mut [f32], width: usize) {
+        if self.col_stride != 1 {
+            return gather(to, width, self, 0, self.cols);
+        }
+        for (row, to) in to.chunks_exact_mut(width.max(1)).take(self.rows).enumerate() {
+            to[..self.cols].copy_from_slice(&self.data[row * self.row_stride..][..self.cols]);
+            to[self.cols..].fill(0.0);
         }
     }
 }

@@ -26,7 +26,12 @@ pub(crate) fn panel_size() -> (usize, usize) {
 /// A cache line, so that vectors of a panel never lie across two.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
-struct Line([f32; 16]);
+pub(crate) struct Line([f32; 16]);
+
+impl Line {
+    pub(crate) const FLOATS: usize = 16;
+    pub(crate) const ZERO: Line = Line([0.0; Line::FLOATS]);
+}
 
 /// The right matrix of a product (K, N) in panels: row after row of each, padded with zeros.
 #[derive(Clone, Debug)]
@@ -52,7 +57,7 @@ impl Packed {
             (self.k, self.n) = (b.rows, b.cols);
             self.panels = panels(b.cols, b.rows);
             let floats = b.rows * b.cols.div_ceil(lanes) * lanes;
-            self.lines.resize(floats.div_ceil(16), Line([0.0; 16]));
+            self.lines.resize(floats.div_ceil(Line::FLOATS), Line::ZERO);
         }
         let floats = as_floats_mut(&mut self.lines);
         for panel in &self.panels {
@@ -138,7 +143,7 @@ fn copy<const W: usize>(to: &mut [f32], b: &Matrix, column: usize) {
 }
 
 /// Columns `column..column + cols` of `b`, then zeros up to `width`.
-fn gather(to: &mut [f32], width: usize, b: &Matrix, column: usize, cols: usize) {
+pub(crate) fn gather(to: &mut [f32], width: usize, b: &Matrix, column: usize, cols: usize) {
     // Rows that are transposed are read in runs of a cache line, else every number misses it.
     const RUN: usize = 16;
     for (i, to) in to.chunks_mut(RUN * width).enumerate() {
@@ -158,9 +163,9 @@ pub(crate) struct Group {
     pub(crate) columns: std::ops::Range<usize>,
 }
 
-fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
+pub(crate) fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
     // SAFETY: a line is 16 floats without padding.
-    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * 16) }
+    unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * Line::FLOATS) }
 }
 
 /// `n` columns in as few panels as there can be, of nearly the same width.

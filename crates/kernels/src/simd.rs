@@ -49,6 +49,10 @@ pub(crate) trait Vector: Copy {
     fn scale(self, n: Self) -> Self;
     /// `1 / self`, within 2 units in the last place.
     fn recip(self) -> Self;
+    /// Bit `i` for lane `i` that is not zero; what is no number is not zero.
+    fn nonzero(self) -> u32;
+    /// `marks`, whose lanes are bits, with `bits` where a lane of `self` is not zero.
+    fn mark_nonzero(self, bits: u32, marks: Self) -> Self;
 
     /// `e^self`; see [`crate::math::exp`].
     #[inline(always)]
@@ -179,6 +183,18 @@ mod x86 {
                 Self(_mm512_fmadd_ps(y, e, y))
             }
         }
+        #[inline(always)]
+        fn nonzero(self) -> u32 {
+            unsafe { _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(self.0, _mm512_setzero_ps()).into() }
+        }
+        #[inline(always)]
+        fn mark_nonzero(self, bits: u32, marks: Self) -> Self {
+            unsafe {
+                let lanes = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(self.0, _mm512_setzero_ps());
+                let (marks, bits) = (_mm512_castps_si512(marks.0), _mm512_set1_epi32(bits as i32));
+                Self(_mm512_castsi512_ps(_mm512_mask_or_epi32(marks, lanes, marks, bits)))
+            }
+        }
     }
 
     #[derive(Clone, Copy)]
@@ -262,6 +278,21 @@ mod x86 {
         #[inline(always)]
         fn recip(self) -> Self {
             Self(unsafe { _mm256_div_ps(_mm256_set1_ps(1.0), self.0) })
+        }
+        #[inline(always)]
+        fn nonzero(self) -> u32 {
+            unsafe {
+                let lanes = _mm256_cmp_ps::<_CMP_NEQ_UQ>(self.0, _mm256_setzero_ps());
+                _mm256_movemask_ps(lanes) as u32
+            }
+        }
+        #[inline(always)]
+        fn mark_nonzero(self, bits: u32, marks: Self) -> Self {
+            unsafe {
+                let lanes = _mm256_cmp_ps::<_CMP_NEQ_UQ>(self.0, _mm256_setzero_ps());
+                let bits = _mm256_castsi256_ps(_mm256_set1_epi32(bits as i32));
+                Self(_mm256_or_ps(marks.0, _mm256_and_ps(lanes, bits)))
+            }
         }
     }
 }
@@ -352,6 +383,21 @@ mod neon {
         fn recip(self) -> Self {
             Self(unsafe { vdivq_f32(vdupq_n_f32(1.0), self.0) })
         }
+        #[inline(always)]
+        fn nonzero(self) -> u32 {
+            unsafe {
+                let zero = vceqzq_f32(self.0);
+                let bits = vbicq_u32(vld1q_u32([1, 2, 4, 8].as_ptr()), zero);
+                vaddvq_u32(bits)
+            }
+        }
+        #[inline(always)]
+        fn mark_nonzero(self, bits: u32, marks: Self) -> Self {
+            unsafe {
+                let bits = vbicq_u32(vdupq_n_u32(bits), vceqzq_f32(self.0));
+                Self(vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(marks.0), bits)))
+            }
+        }
     }
 }
 #[cfg(target_arch = "aarch64")]
@@ -434,5 +480,13 @@ impl Vector for PortableVector {
     #[inline(always)]
     fn recip(self) -> Self {
         Self(self.0.map(|x| 1.0 / x))
+    }
+    #[inline(always)]
+    fn nonzero(self) -> u32 {
+        self.0.iter().enumerate().map(|(i, x)| u32::from(*x != 0.0) << i).sum()
+    }
+    #[inline(always)]
+    fn mark_nonzero(self, bits: u32, marks: Self) -> Self {
+        marks.zip(self, |m, x| if x != 0.0 { f32::from_bits(m.to_bits() | bits) } else { m })
     }
 }

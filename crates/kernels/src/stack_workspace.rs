@@ -10,12 +10,14 @@ use crate::coupling_stack::{
     BlockWeights, Condition, PackedBlock, StackSize, block_forward, by_image, gather,
     tile_positions, tiles,
 };
-use crate::linear::mask;
+use crate::linear::{mask, sum_masked_rows};
 use crate::matrix::Matrix;
-use crate::packed::Packed;
+use crate::nonzeros::NonZeros;
 use crate::pool::sum_rows;
 use crate::position_bias::PositionCode;
 use crate::product::{Epilogue, product};
+use crate::rectified::{RightMatrix, is_sparse, share_of_nonzeros};
+use crate::sparse_product::Start;
 use crate::stack_gradients::{BlockSums, StackGradients};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -55,12 +57,15 @@ struct Saved {
 struct Scratch {
     /// The coupling's output, or its gradient.
     coupled: Vec<f32>,
-    /// Gradient before the rectifier.
+    /// Gradient after the rectifier.
     dhidden: Vec<f32>,
-    /// The same of one position, summed over the images.
+    /// That before it of one position, summed over the images.
     of_position: Vec<f32>,
+    /// What the rectifier let through, by vectors and by its channels.
+    of_vectors: NonZeros,
+    of_channels: NonZeros,
     /// A matrix that serves one product.
-    panels: Packed,
+    right: RightMatrix,
 }
 
 impl StackWorkspace {
@@ -75,7 +80,9 @@ impl StackWorkspace {
                 coupled: Vec::new(),
                 dhidden: Vec::new(),
                 of_position: vec![0.0; size.hidden],
-                panels: Packed::new(Matrix::rows(&[], 0, 0, 0)),
+                of_vectors: NonZeros::default(),
+                of_channels: NonZeros::default(),
+                right: RightMatrix::empty(),
             },
             sums: weights.iter().map(|_| BlockSums::new(&size, code.as_ref())).collect(),
         });
@@ -202,7 +209,9 @@ impl Lane {
                 let bias = condition.rows(k, size.hidden, positions, &mut memory);
                 let between = (&mut hidden[part(size.hidden)], &mut a[part(2 * size.half())]);
                 let log_det = &mut self.log_det[rows.clone()];
-                block_forward(size, w, (bias, images), &x[part(d)], between, coupled, log_det);
+                let (x, bias) = (&x[part(d)], (bias, images));
+                let nonzeros = &mut self.scratch.of_vectors;
+                block_forward(size, w, bias, x, between, nonzeros, coupled, log_det);
                 let out = next.first_mut().map_or(&mut self.z, |next| &mut next.x);
                 let coupled = Matrix::rows(coupled, rows.len(), d, d);
                 product(&mut out[part(d)], d, coupled, &w.rotation, &Epilogue::NONE);
@@ -242,7 +251,8 @@ impl Lane {
         let Saved { x, hidden, a } = &mut self.saved[k];
         let (x, hidden, a) = (&x[part(d)], &hidden[part(h)], &mut a[part(h2)]);
         let z = &mut self.z[part(d)];
-        let Scratch { coupled, dhidden, of_position, panels } = &mut self.scratch;
+        let Scratch { coupled, dhidden, of_position, of_vectors, of_channels, right } =
+            &mut self.scratch;
         let (coupled, dhidden) = (&mut coupled[..n * d], &mut dhidden[..n * h]);
 
         product(coupled, d, Matrix::rows(z, n, d, d), &back.rotation, &Epilogue::NONE);
@@ -252,21 +262,33 @@ impl Lane {
         sum_rows(a, &mut sums.b2);
         let da = Matrix::rows(a, n, h2, h2);
         product(dhidden, h, da, &back.second, &Epilogue::NONE);
-        mask(dhidden, hidden);
-        panels.refill(Matrix::rows(hidden, n, h, h));
-        product(&mut sums.second, h, da.transposed(), panels, &Epilogue::ACCUMULATE);
-        for (position, of_images) in positions.zip(dhidden.chunks(images * h)) {
+
+        let rectified = Matrix::rows(hidden, n, h, h);
+        let share = share_of_nonzeros(&rectified, of_vectors);
+        let [second, first] = [h2, size.first()].map(|columns| is_sparse(share, columns));
+        let sparse = [sums.second.choose(second), sums.first.choose(first)];
+        if sparse != [false; 2] {
+            of_channels.refill(&rectified.transposed());
+        }
+        // Products that leave out zeros leave out what the rectifier held back.
+        if !(sparse[1] && first) {
+            mask(dhidden, hidden);
+        }
+        for (i, position) in positions.enumerate() {
+            let of_images = i * images * h..(i + 1) * images * h;
             of_position.fill(0.0);
-            sum_rows(of_images, of_position);
+            sum_masked_rows(&dhidden[of_images.clone()], &hidden[of_images], of_position);
             sums.of_positions.add(code, position, of_position);
         }
+        sums.second.add(rectified, of_channels, da, right);
         let dhidden = Matrix::rows(dhidden, n, h, h);
-        panels.refill(dhidden);
-        let x1 = Matrix::rows(x, n, size.first(), d).transposed();
-        product(&mut sums.first, h, x1, panels, &Epilogue::ACCUMULATE);
+        sums.first.add(dhidden, of_channels, Matrix::rows(x, n, size.first(), d), right);
         // Features are frozen: nobody asks for the gradient of the first block's input.
         if k > 0 {
-            product(z, d, dhidden, &back.first, &Epilogue::ACCUMULATE);
+            if first {
+                of_vectors.refill(&rectified);
+            }
+            back.first.product(z, d, dhidden, first.then_some(&*of_vectors), Start::Output);
         }
     }
 }
