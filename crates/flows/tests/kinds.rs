@@ -211,7 +211,7 @@ fn layers_whose_rectifiers_hold_back_few_most_or_half() {
 /// The frozen form and the trainer of a coupling give what candle's operations give, and its
 /// gradients; `shift` is added to what goes into the rectifiers.
 fn fused_and_frozen(permutation: &str, dim: usize, shift: f64) {
-    let (images, (h, w)) = (3, (2, 3));
+    let (images, (h, w)) = (8, (2, 3));
     let maps: Vec<Vec<f32>> = (0..images)
         .map(|i| values(&input(i, h * w, dim, DType::F32)).iter().map(|v| *v as f32).collect())
         .collect();
