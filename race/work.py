@@ -39,8 +39,8 @@ def of_flow(dim, vectors, step):
     trained, fixed = flow_parameters(dim)
     if step:
         moved = 4 * (3 * (trained + fixed) + 7 * trained) / vectors + 4 * dim * 4
-        return Work(flow(dim, True), moved, "3 x forward; weights three times, Adam's seven arrays once")
-    return Work(flow(dim, False), 4 * (trained + fixed) / vectors + 4 * dim * 2, "subnets and rotation of 12 blocks; weights, input and output once")
+        return Work(flow(dim, True), moved, "3 x forward, zeros of the rectifiers too; weights three times, Adam's seven arrays once")
+    return Work(flow(dim, False), 4 * (trained + fixed) / vectors + 4 * dim * 2, "subnets and rotation of 12 blocks, zeros of the rectifiers too; weights, input and output once")
 
 
 def network(kind, side, batch):
