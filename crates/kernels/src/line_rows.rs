@@ -1,7 +1,7 @@
 //! A matrix in rows that begin at cache lines, as products that leave out zeros read their right one.
 
 use crate::matrix::Matrix;
-use crate::packed::{Line, as_floats_mut};
+use crate::packed::{Line, as_floats, as_floats_mut};
 
 /// A matrix (K, N), its rows padded with zeros to whole cache lines.
 #[derive(Clone, Debug)]
@@ -40,11 +40,7 @@ impl LineRows {
     }
 
     pub(crate) fn floats(&self) -> &[f32] {
-        // SAFETY: a line is so many floats without padding.
-        unsafe {
-            let len = self.lines.len() * Line::FLOATS;
-            std::slice::from_raw_parts(self.lines.as_ptr().cast(), len)
-        }
+        as_floats(&self.lines)
     }
 
     /// As a matrix.

@@ -1,6 +1,5 @@
 //! A matrix over a slice, for products.
 
-use crate::packed::gather;
 use std::ops::Range;
 
 /// A matrix over a slice: element `(i, j)` is `data[i * row_stride + j * col_stride]`.
@@ -41,14 +40,24 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// Its rows to `to`, zeros up to `width` after each.
+    /// Its rows to `to`, which holds as many, zeros up to `width` after each.
     pub(crate) fn copy_to(&self, to: &mut [f32], width: usize) {
-        if self.col_stride != 1 {
-            return gather(to, width, self, 0, self.cols);
+        if self.col_stride == 1 {
+            for (row, to) in to.chunks_exact_mut(width.max(1)).take(self.rows).enumerate() {
+                to[..self.cols].copy_from_slice(&self.data[row * self.row_stride..][..self.cols]);
+                to[self.cols..].fill(0.0);
+            }
+            return;
         }
-        for (row, to) in to.chunks_exact_mut(width.max(1)).take(self.rows).enumerate() {
-            to[..self.cols].copy_from_slice(&self.data[row * self.row_stride..][..self.cols]);
-            to[self.cols..].fill(0.0);
+        // Rows that are transposed are read in runs of a cache line, else every number misses it.
+        const RUN: usize = 16;
+        for (i, to) in to.chunks_mut(RUN * width).enumerate() {
+            for j in 0..self.cols {
+                let from = &self.data[i * RUN * self.row_stride + j * self.col_stride..];
+                let from = from.iter().step_by(self.row_stride);
+                to[j..].iter_mut().step_by(width).zip(from).for_each(|(t, f)| *t = *f);
+            }
+            to.chunks_exact_mut(width).for_each(|row| row[self.cols..].fill(0.0));
         }
     }
 }

@@ -63,9 +63,10 @@ impl Packed {
         for panel in &self.panels {
             let width = panel.vectors * lanes;
             let cols = width.min(b.cols - panel.column);
+            let part = b.columns(panel.column..panel.column + cols);
             let to = &mut floats[panel.at..][..width * b.rows];
             match width {
-                _ if b.col_stride != 1 || cols < width => gather(to, width, &b, panel.column, cols),
+                _ if b.col_stride != 1 || cols < width => part.copy_to(to, width),
                 // Copies of a known length are moves, not calls.
                 4 => copy::<4>(to, &b, panel.column),
                 8 => copy::<8>(to, &b, panel.column),
@@ -73,7 +74,7 @@ impl Packed {
                 16 => copy::<16>(to, &b, panel.column),
                 32 => copy::<32>(to, &b, panel.column),
                 48 => copy::<48>(to, &b, panel.column),
-                _ => gather(to, width, &b, panel.column, cols),
+                _ => part.copy_to(to, width),
             }
         }
     }
@@ -142,20 +143,6 @@ fn copy<const W: usize>(to: &mut [f32], b: &Matrix, column: usize) {
     }
 }
 
-/// Columns `column..column + cols` of `b`, then zeros up to `width`.
-pub(crate) fn gather(to: &mut [f32], width: usize, b: &Matrix, column: usize, cols: usize) {
-    // Rows that are transposed are read in runs of a cache line, else every number misses it.
-    const RUN: usize = 16;
-    for (i, to) in to.chunks_mut(RUN * width).enumerate() {
-        for j in 0..cols {
-            let from = &b.data[i * RUN * b.row_stride + (column + j) * b.col_stride..];
-            let from = from.iter().step_by(b.row_stride);
-            to[j..].iter_mut().step_by(width).zip(from).for_each(|(t, f)| *t = *f);
-        }
-        to.chunks_exact_mut(width).for_each(|row| row[cols..].fill(0.0));
-    }
-}
-
 /// Some panels of a [`Packed`] matrix that follow each other.
 #[derive(Clone, Debug)]
 pub(crate) struct Group {
@@ -163,8 +150,13 @@ pub(crate) struct Group {
     pub(crate) columns: std::ops::Range<usize>,
 }
 
+pub(crate) fn as_floats(lines: &[Line]) -> &[f32] {
+    // SAFETY: a line is so many floats without padding.
+    unsafe { std::slice::from_raw_parts(lines.as_ptr().cast(), lines.len() * Line::FLOATS) }
+}
+
 pub(crate) fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
-    // SAFETY: a line is 16 floats without padding.
+    // SAFETY: as above.
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * Line::FLOATS) }
 }
 

@@ -141,10 +141,11 @@ const DEPTH: usize = 128;
 pub(crate) const TILE: usize = 96;
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn noise(n: usize, seed: u32) -> Vec<f32> {
+    /// `n` numbers between -1 and 1.
+    pub(crate) fn noise(n: usize, seed: u32) -> Vec<f32> {
         let mut x = seed | 1;
         let mut next = || {
             x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -153,8 +154,8 @@ mod tests {
         (0..n).map(|_| next()).collect()
     }
 
-    /// The same in f64.
-    fn truth(a: &Matrix, b: &Matrix) -> Vec<f64> {
+    /// The product in f64.
+    pub(crate) fn truth(a: &Matrix, b: &Matrix) -> Vec<f64> {
         let mut out = Vec::new();
         for i in 0..a.rows {
             for j in 0..b.cols {

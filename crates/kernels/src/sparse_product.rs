@@ -22,7 +22,8 @@ pub(crate) enum Start<'a> {
 }
 
 /// `dst = a b + start`; `dst` is row-major, its rows `stride` elements apart. `nonzeros` are those
-/// of `a`, or of a matrix that is zero wherever terms of `a` are to be left out.
+/// of `a`, or of a matrix that is zero wherever terms of `a` are to be left out; zero times what
+/// is not finite is left out too.
 ///
 /// Where `start` is the output and rows have room for it, zeros are added to up to a vector of
 /// numbers after the product's columns: to leave a part of a vector alone costs a tenth.
@@ -199,15 +200,7 @@ impl Panel<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(n: usize, seed: u32) -> Vec<f32> {
-        let mut x = seed | 1;
-        let mut next = || {
-            x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (x >> 8) as f32 / (1 << 23) as f32 - 1.0
-        };
-        (0..n).map(|_| next()).collect()
-    }
+    use crate::product::tests::{noise, truth};
 
     #[test]
     fn every_shape_and_layout() {
@@ -224,6 +217,7 @@ mod tests {
                 nonzeros.refill(&a);
                 let mut rows = LineRows::new(Matrix::rows(&y, 1, 1, 1));
                 rows.refill(b);
+                let truth = truth(&a, &b);
                 let starts = [Start::Bias(&bias), Start::Output];
                 for (stride, start) in [n, n + 17].into_iter().flat_map(|s| starts.map(|t| (s, t)))
                 {
@@ -231,14 +225,10 @@ mod tests {
                     sparse_product(&mut out, stride, a, &nonzeros, &rows, start);
                     for (at, made) in out.iter().enumerate() {
                         let (r, c) = (at / stride, at % stride);
-                        let term = |k: usize| {
-                            let x = a.data[r * a.row_stride + k * a.col_stride] as f64;
-                            x * b.data[k * b.row_stride + c * b.col_stride] as f64
-                        };
                         let expected = match start {
                             _ if c >= n => before[at] as f64,
-                            Start::Bias(bias) => bias[c] as f64 + (0..k).map(term).sum::<f64>(),
-                            Start::Output => before[at] as f64 + (0..k).map(term).sum::<f64>(),
+                            Start::Bias(bias) => bias[c] as f64 + truth[r * n + c],
+                            Start::Output => before[at] as f64 + truth[r * n + c],
                         };
                         assert!((*made as f64 - expected).abs() < 2e-5, "{m}x{n}x{k} at {r}, {c}");
                     }
