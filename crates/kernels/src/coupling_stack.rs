@@ -8,7 +8,6 @@
 
 use crate::activation::Activation;
 use crate::coupling::couple_rows;
-use crate::isa::{Level, level};
 use crate::matrix::Matrix;
 use crate::nonzeros::NonZeros;
 use crate::packed::Packed;
@@ -72,88 +71,55 @@ pub struct BlockWeights<'a> {
 /// The weights of one block as its products read them.
 #[derive(Clone, Debug)]
 pub(crate) struct PackedBlock {
-    /// The subnet, some hidden channels at a time.
-    pub(crate) parts: Vec<SubnetPart>,
+    /// The first layer's part for the vector, transposed: (D - D/2, hidden).
+    pub(crate) first: Packed,
+    pub(crate) second: RightMatrix,
     pub(crate) rotation: Packed,
     pub(crate) affine: Vec<f32>,
     pub(crate) b1: Vec<f32>,
     pub(crate) b2: Vec<f32>,
-    /// The rotation the other way round, in training.
-    pub(crate) rotation_back: Option<Packed>,
-}
-
-/// Hidden channels of a subnet whose weights, both layers', stay in the second cache together.
-#[derive(Clone, Debug)]
-pub(crate) struct SubnetPart {
-    pub(crate) channels: Range<usize>,
-    /// The first layer's part for the vector, transposed: (D - D/2, channels).
-    pub(crate) first: Packed,
-    /// The second layer, transposed: (channels, 2 (D/2)).
-    pub(crate) second: RightMatrix,
-    pub(crate) backward: Option<PartBackward>,
+    pub(crate) backward: Option<PackedBackward>,
 }
 
 /// The same matrices the other way round.
 #[derive(Clone, Debug)]
-pub(crate) struct PartBackward {
+pub(crate) struct PackedBackward {
     pub(crate) first: RightMatrix,
     pub(crate) second: Packed,
-}
-
-/// Channels of a part. Numbers in tiles take half as much again as others, and tiles read them twice
-/// as fast; elsewhere a subnet is one part.
-fn part_width(hidden: usize) -> usize {
-    match level() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Amx => 192.min(hidden),
-        _ => hidden,
-    }
+    pub(crate) rotation: Packed,
 }
 
 impl PackedBlock {
     pub(crate) fn new(size: &StackSize, w: &BlockWeights, backward: bool) -> Self {
         let [first, second, rotation] = matrices(size, w);
-        let part = |channels: Range<usize>| {
-            let (first, second) = (first.part(channels.clone()), second.columns(channels.clone()));
-            SubnetPart {
-                channels,
-                first: Packed::new(first.transposed()),
-                second: RightMatrix::new(second.transposed()),
-                backward: backward.then(|| PartBackward {
-                    first: RightMatrix::new(first),
-                    second: Packed::new(second),
-                }),
-            }
-        };
         Self {
-            parts: tiles(0..size.hidden, part_width(size.hidden)).map(part).collect(),
+            first: Packed::new(first.transposed()),
+            second: RightMatrix::new(second.transposed()),
             rotation: Packed::new(rotation.transposed()),
             affine: w.affine.clone(),
             b1: w.b1.to_vec(),
             b2: w.b2.to_vec(),
-            rotation_back: backward.then(|| Packed::new(rotation)),
+            backward: backward.then(|| PackedBackward {
+                first: RightMatrix::new(first),
+                second: Packed::new(second),
+                rotation: Packed::new(rotation),
+            }),
         }
     }
 
     /// New weights in the same memory.
     pub(crate) fn refill(&mut self, size: &StackSize, w: &BlockWeights) {
         let [first, second, rotation] = matrices(size, w);
-        for part in &mut self.parts {
-            let channels = part.channels.clone();
-            let (first, second) = (first.part(channels.clone()), second.columns(channels));
-            part.first.refill(first.transposed());
-            part.second.refill(second.transposed());
-            if let Some(backward) = &mut part.backward {
-                backward.first.refill(first);
-                backward.second.refill(second);
-            }
-        }
+        self.first.refill(first.transposed());
+        self.second.refill(second.transposed());
         self.rotation.refill(rotation.transposed());
         self.affine.clone_from(&w.affine);
         self.b1.copy_from_slice(w.b1);
         self.b2.copy_from_slice(w.b2);
-        if let Some(back) = &mut self.rotation_back {
-            back.refill(rotation);
+        if let Some(backward) = &mut self.backward {
+            backward.first.refill(first);
+            backward.second.refill(second);
+            backward.rotation.refill(rotation);
         }
     }
 }
@@ -251,23 +217,18 @@ pub(crate) fn block_forward(
 ) {
     let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
     let rows = log_det.len();
-    for (i, part) in w.parts.iter().enumerate() {
-        let channels = part.channels.clone();
-        let then = Epilogue {
-            bias: bias.is_none().then_some(&w.b1[channels.clone()]),
-            rows: bias.map(|data| AddedRows { data: &data[channels.start..], stride: h, repeat }),
-            accumulate: false,
-            activation: Activation::Relu,
-        };
-        let own = &mut hidden[channels.start..];
-        product(own, h, Matrix::rows(x, rows, size.first(), d), &part.first, &then);
-        let hidden = Matrix::rows(own, rows, channels.len(), h);
-        let sparse = is_sparse(share_of_nonzeros(&hidden, nonzeros), h2);
-        if sparse {
-            nonzeros.refill(&hidden);
-        }
-        let start = if i == 0 { Start::Bias(&w.b2) } else { Start::Output };
-        part.second.product(a, h2, hidden, sparse.then_some(&*nonzeros), start);
+    let then = Epilogue {
+        bias: bias.is_none().then_some(w.b1.as_slice()),
+        rows: bias.map(|data| AddedRows { data, stride: h, repeat }),
+        accumulate: false,
+        activation: Activation::Relu,
+    };
+    product(hidden, h, Matrix::rows(x, rows, size.first(), d), &w.first, &then);
+    let hidden = Matrix::rows(hidden, rows, h, h);
+    let sparse = is_sparse(share_of_nonzeros(&hidden, nonzeros), h2);
+    if sparse {
+        nonzeros.refill(&hidden);
     }
+    w.second.product(a, h2, hidden, sparse.then_some(&*nonzeros), Start::Bias(&w.b2));
     couple_rows(coupled, log_det, x, a, &w.affine, (d, size.half()), size.clamp);
 }

@@ -246,6 +246,7 @@ impl Lane {
         let (d, h, h2) = (size.dim, size.hidden, 2 * size.half());
         let rows = self.rows(&positions, images);
         let (n, part) = (rows.len(), |width: usize| rows.start * width..rows.end * width);
+        let back = w.backward.as_ref().expect("a workspace packs both ways");
         let sums = &mut self.sums[k];
         let Saved { x, hidden, a } = &mut self.saved[k];
         let (x, hidden, a) = (&x[part(d)], &hidden[part(h)], &mut a[part(h2)]);
@@ -254,14 +255,13 @@ impl Lane {
             &mut self.scratch;
         let (coupled, dhidden) = (&mut coupled[..n * d], &mut dhidden[..n * h]);
 
-        let both_ways = "a workspace packs both ways";
-        let rotation = w.rotation_back.as_ref().expect(both_ways);
-        product(coupled, d, Matrix::rows(z, n, d, d), rotation, &Epilogue::NONE);
+        product(coupled, d, Matrix::rows(z, n, d, d), &back.rotation, &Epilogue::NONE);
         let split = (d, size.half());
         let (log_det, clamp) = (Some(&self.log_det[rows.clone()]), size.clamp);
         gradient_rows(z, x, a, &mut sums.affine, coupled, log_det, &w.affine, split, clamp);
         sum_rows(a, &mut sums.b2);
         let da = Matrix::rows(a, n, h2, h2);
+        product(dhidden, h, da, &back.second, &Epilogue::NONE);
 
         let rectified = Matrix::rows(hidden, n, h, h);
         let share = share_of_nonzeros(&rectified, of_vectors);
@@ -270,26 +270,9 @@ impl Lane {
         if sparse != [false; 2] {
             of_channels.refill(&rectified.transposed());
         }
-        for part in &w.parts {
-            let back = part.backward.as_ref().expect(both_ways);
-            let (channels, width) = (part.channels.clone(), part.channels.len());
-            let rectified = rectified.columns(channels.clone());
-            let own = &mut dhidden[channels.start..];
-            product(own, h, da, &back.second, &Epilogue::NONE);
-            // Products that leave out zeros leave out what the rectifier held back.
-            if !(sparse[1] && first) {
-                let rows = own.chunks_mut(h).zip(hidden[channels.start..].chunks(h)).take(n);
-                rows.for_each(|(g, y)| mask(&mut g[..width], &y[..width]));
-            }
-            // Features are frozen: nobody asks for the gradient of the first block's input.
-            if k > 0 {
-                if first {
-                    of_vectors.refill(&rectified);
-                }
-                let (own, nonzeros) =
-                    (Matrix::rows(own, n, width, h), first.then_some(&*of_vectors));
-                back.first.product(z, d, own, nonzeros, Start::Output);
-            }
+        // Products that leave out zeros leave out what the rectifier held back.
+        if !(sparse[1] && first) {
+            mask(dhidden, hidden);
         }
         for (i, position) in positions.enumerate() {
             let of_images = i * images * h..(i + 1) * images * h;
@@ -300,5 +283,12 @@ impl Lane {
         sums.second.add(rectified, of_channels, da, right);
         let dhidden = Matrix::rows(dhidden, n, h, h);
         sums.first.add(dhidden, of_channels, Matrix::rows(x, n, size.first(), d), right);
+        // Features are frozen: nobody asks for the gradient of the first block's input.
+        if k > 0 {
+            if first {
+                of_vectors.refill(&rectified);
+            }
+            back.first.product(z, d, dhidden, first.then_some(&*of_vectors), Start::Output);
+        }
     }
 }

@@ -204,7 +204,8 @@ unsafe fn transpose(x: [__m512; SIDE]) -> [__m512; SIDE] {
         let fours: [__m512; SIDE] = std::array::from_fn(|i| {
             let (g, c) = (i & !3, i & 3);
             let [a, b] = [pairs[g + c / 2], pairs[g + 2 + c / 2]].map(|v| _mm512_castps_pd(v));
-            let row = if c & 1 == 0 { _mm512_unpacklo_pd(a, b) } else { _mm512_unpackhi_pd(a, b) };
+            let row =
+                if c & 1 == 0 { _mm512_unpacklo_pd(a, b) } else { _mm512_unpackhi_pd(a, b) };
             _mm512_castpd_ps(row)
         });
         // Lines of a row belong to columns `c`, `c + 4`, `c + 8`, `c + 12`: a 4 x 4 of lines for

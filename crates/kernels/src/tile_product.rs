@@ -8,7 +8,7 @@ use crate::matrix::Matrix;
 use crate::packed::{Line, as_floats_mut};
 use crate::product::{Epilogue, Right};
 use crate::register_block::{Block, finish};
-use crate::simd::{Vector, prefetch};
+use crate::simd::Vector;
 use crate::tile_parts::{split_left, steps};
 use crate::tiles::{FLOATS, PARTS, SIDE, Tiles};
 use std::cell::RefCell;
@@ -72,56 +72,22 @@ unsafe fn panels<const R: usize>(
     right: &Right,
     then: &Epilogue,
 ) {
-    let mut memory = [[Line::ZERO; 4 * FLOATS / Line::FLOATS]; 2];
-    let [mut sums, mut before] = memory.each_mut().map(|m| as_floats_mut(m).as_mut_ptr());
-    // What follows a panel's sums is done while the tiles make the next one's.
-    let mut waiting: Option<(Block, usize)> = None;
+    let mut memory = [Line::ZERO; 4 * FLOATS / Line::FLOATS];
+    let sums = as_floats_mut(&mut memory).as_mut_ptr();
     for panel in right.panels {
         let column = panel.column - right.first;
         let b = right.b.wrapping_add(panel.at);
         let columns = (panel.vectors * V::LANES).min(right.columns - column);
-        // What the sums go to is rarely in cache, and there is time to fetch it while they are made.
-        for r in rows.0..rows.0 + rows.1 {
-            let at = dst.wrapping_add(r * stride + column);
-            prefetch(at, true);
-            prefetch(at.wrapping_add(columns / 2), true);
-            prefetch(at.wrapping_add(columns - 1), true);
-        }
+        let block = Block { b, ahead: 0, column, columns };
         // SAFETY: the caller's.
         unsafe {
-            match panel.vectors {
-                PANEL => tiles.sums::<R, 2>(left, b, steps, sums),
-                _ => tiles.sums::<R, 1>(left, b, steps, sums),
+            if panel.vectors == PANEL {
+                tiles.sums::<R, 2>(left, b, steps, sums);
+                finish_rows::<R, 2>(sums, dst, stride, rows, &block, then);
+            } else {
+                tiles.sums::<R, 1>(left, b, steps, sums);
+                finish_rows::<R, 1>(sums, dst, stride, rows, &block, then);
             }
-            if let Some((block, vectors)) = &waiting {
-                finish_panel::<R>(before, dst, stride, rows, block, *vectors, then);
-            }
-        }
-        waiting = Some((Block { b, ahead: 0, column, columns }, panel.vectors));
-        (sums, before) = (before, sums);
-    }
-    if let Some((block, vectors)) = &waiting {
-        // SAFETY: the caller's.
-        unsafe { finish_panel::<R>(before, dst, stride, rows, block, *vectors, then) };
-    }
-}
-
-/// What follows the sums of `vectors` tiles of columns.
-#[inline(always)]
-unsafe fn finish_panel<const R: usize>(
-    sums: *const f32,
-    dst: *mut f32,
-    stride: usize,
-    rows: (usize, usize),
-    block: &Block,
-    vectors: usize,
-    then: &Epilogue,
-) {
-    // SAFETY: the caller's.
-    unsafe {
-        match vectors {
-            PANEL => finish_rows::<R, 2>(sums, dst, stride, rows, block, then),
-            _ => finish_rows::<R, 1>(sums, dst, stride, rows, block, then),
         }
     }
 }

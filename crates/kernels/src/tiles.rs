@@ -105,30 +105,10 @@ impl Drop for Tiles {
     }
 }
 
-/// Fetches four lines of the next step of each matrix, `$at` bytes from its beginning: tiles come
-/// from the second cache, and so late that the tiles' unit would wait for them.
-macro_rules! ahead {
-    ($bytes_a:literal, $bytes_b:literal, $at:literal) => {
-        concat!(
-            ahead!("a", $bytes_a, $at, "0"),
-            ahead!("a", $bytes_a, $at, "64"),
-            ahead!("a", $bytes_a, $at, "128"),
-            ahead!("a", $bytes_a, $at, "192"),
-            ahead!("b", $bytes_b, $at, "0"),
-            ahead!("b", $bytes_b, $at, "64"),
-            ahead!("b", $bytes_b, $at, "128"),
-            ahead!("b", $bytes_b, $at, "192"),
-        )
-    };
-    ($of:literal, $bytes:literal, $at:literal, $line:literal) => {
-        concat!("prefetcht0 [{", $of, "} + ", $bytes, " + ", $at, " + ", $line, "]\n")
-    };
-}
-
 /// A loop over steps: `$bytes_a` and `$bytes_b` a step, the instructions of one, tiles 0 to 3 the
 /// sums.
 macro_rules! kernel {
-    ($name:ident, $bytes_a:literal, $bytes_b:literal, $($line:expr),* $(,)?) => {
+    ($name:ident, $bytes_a:literal, $bytes_b:literal, $($line:literal),* $(,)?) => {
         #[inline]
         unsafe fn $name(a: *const f32, b: *const f32, steps: usize, sums: *mut f32) {
             // SAFETY: the caller's of `Tiles::sums`.
@@ -174,70 +154,46 @@ kernel!(
     "tileloadd tmm4, [{a} + {line}]",
     "tileloadd tmm6, [{b} + {line} + 4096]",
     "tdpbf16ps tmm0, tmm4, tmm6",
-    ahead!("6144", "6144", "0"),
     "tileloadd tmm7, [{b} + {line} + 5120]",
     "tdpbf16ps tmm1, tmm4, tmm7",
-    ahead!("6144", "6144", "256"),
     "tileloadd tmm5, [{a} + {line} + 1024]",
     "tdpbf16ps tmm2, tmm5, tmm6",
-    ahead!("6144", "6144", "512"),
     "tileloadd tmm6, [{b} + {line} + 2048]",
     "tdpbf16ps tmm3, tmm5, tmm7",
-    ahead!("6144", "6144", "768"),
     // First, second.
     "tdpbf16ps tmm0, tmm4, tmm6",
-    ahead!("6144", "6144", "1024"),
     "tileloadd tmm7, [{b} + {line} + 3072]",
     "tdpbf16ps tmm1, tmm4, tmm7",
-    ahead!("6144", "6144", "1280"),
     "tileloadd tmm4, [{a} + {line} + 2048]",
     "tdpbf16ps tmm2, tmm5, tmm6",
-    ahead!("6144", "6144", "1536"),
     "tdpbf16ps tmm3, tmm5, tmm7",
-    ahead!("6144", "6144", "1792"),
     "tileloadd tmm5, [{a} + {line} + 3072]",
     // Second, second.
     "tdpbf16ps tmm0, tmm4, tmm6",
-    ahead!("6144", "6144", "2048"),
     "tdpbf16ps tmm1, tmm4, tmm7",
-    ahead!("6144", "6144", "2304"),
     "tdpbf16ps tmm2, tmm5, tmm6",
-    ahead!("6144", "6144", "2560"),
     "tileloadd tmm6, [{b} + {line}]",
     "tdpbf16ps tmm3, tmm5, tmm7",
-    ahead!("6144", "6144", "2816"),
     "tileloadd tmm7, [{b} + {line} + 1024]",
     // Second, first.
     "tdpbf16ps tmm0, tmm4, tmm6",
-    ahead!("6144", "6144", "3072"),
     "tdpbf16ps tmm1, tmm4, tmm7",
-    ahead!("6144", "6144", "3328"),
     "tileloadd tmm4, [{a} + {line} + 4096]",
     "tdpbf16ps tmm2, tmm5, tmm6",
-    ahead!("6144", "6144", "3584"),
     "tdpbf16ps tmm3, tmm5, tmm7",
-    ahead!("6144", "6144", "3840"),
     "tileloadd tmm5, [{a} + {line} + 5120]",
     // Third, first.
     "tdpbf16ps tmm0, tmm4, tmm6",
-    ahead!("6144", "6144", "4096"),
     "tdpbf16ps tmm1, tmm4, tmm7",
-    ahead!("6144", "6144", "4352"),
     "tileloadd tmm4, [{a} + {line}]",
     "tdpbf16ps tmm2, tmm5, tmm6",
-    ahead!("6144", "6144", "4608"),
     "tdpbf16ps tmm3, tmm5, tmm7",
-    ahead!("6144", "6144", "4864"),
     "tileloadd tmm5, [{a} + {line} + 1024]",
     // First, first.
     "tdpbf16ps tmm0, tmm4, tmm6",
-    ahead!("6144", "6144", "5120"),
     "tdpbf16ps tmm1, tmm4, tmm7",
-    ahead!("6144", "6144", "5376"),
     "tdpbf16ps tmm2, tmm5, tmm6",
-    ahead!("6144", "6144", "5632"),
     "tdpbf16ps tmm3, tmm5, tmm7",
-    ahead!("6144", "6144", "5888"),
 );
 
 // Half of the products to tiles 0 and 1, half to 2 and 3.
