@@ -2,8 +2,7 @@
 //!
 //! Kernels are written once as portable loops over slices; [`dispatch!`] compiles each body
 //! for AVX-512, for AVX2 with FMA and for the target's baseline (SSE2 on x86-64, NEON on
-//! aarch64), and picks one when called. Where a processor with AVX-512 has matrix tiles (AMX) too,
-//! larger products go there ([`crate::tile_product`]) and everything else is that of AVX-512.
+//! aarch64), and picks one when called.
 
 use crate::simd::Vector;
 
@@ -53,9 +52,6 @@ impl Isa for Baseline {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Level {
-    /// AVX-512, and matrix tiles for products.
-    #[cfg(target_arch = "x86_64")]
-    Amx,
     #[cfg(target_arch = "x86_64")]
     Avx512,
     #[cfg(target_arch = "x86_64")]
@@ -63,18 +59,16 @@ pub(crate) enum Level {
     Baseline,
 }
 
-/// The best level of this processor; `HGAD_ISA=avx512|avx2|baseline` lowers it, for tests.
+/// The best level of this processor; `HGAD_ISA=avx2|baseline` lowers it, for tests.
 pub(crate) fn level() -> Level {
     static LEVEL: std::sync::OnceLock<Level> = std::sync::OnceLock::new();
     *LEVEL.get_or_init(|| {
         let asked = std::env::var("HGAD_ISA").unwrap_or_default();
         match (detected(), asked.as_str()) {
             #[cfg(target_arch = "x86_64")]
-            (_, "baseline") => Level::Baseline,
+            (Level::Avx512 | Level::Avx2, "baseline") => Level::Baseline,
             #[cfg(target_arch = "x86_64")]
-            (Level::Amx | Level::Avx512, "avx2") => Level::Avx2,
-            #[cfg(target_arch = "x86_64")]
-            (Level::Amx, "avx512") => Level::Avx512,
+            (Level::Avx512, asked) if !asked.is_empty() => Level::Avx2,
             (best, _) => best,
         }
     })
@@ -90,9 +84,6 @@ fn detected() -> Level {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512dq")
             && is_x86_feature_detected!("avx512vl");
-        if avx512 && crate::tiles::available() {
-            return Level::Amx;
-        }
         if avx512 {
             return Level::Avx512;
         }
@@ -103,8 +94,7 @@ fn detected() -> Level {
     Level::Baseline
 }
 
-/// The instruction set the kernels run on: `amx` (with AVX-512), `avx512`, `avx2`, `neon` or
-/// `baseline`.
+/// The instruction set the kernels run on: `avx512`, `avx2`, `neon` or `baseline`.
 pub fn isa_name() -> &'static str {
     name(level())
 }
@@ -116,8 +106,6 @@ pub fn detected_isa_name() -> &'static str {
 
 fn name(level: Level) -> &'static str {
     match level {
-        #[cfg(target_arch = "x86_64")]
-        Level::Amx => "amx",
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => "avx512",
         #[cfg(target_arch = "x86_64")]
@@ -141,9 +129,7 @@ macro_rules! dispatch {
                 fn avx2($($arg: $ty),*) $(-> $ret)? { $body::<$crate::isa::Avx2>($($arg),*) }
                 match $crate::isa::level() {
                     // SAFETY: `level` has checked these features on this processor.
-                    $crate::isa::Level::Amx | $crate::isa::Level::Avx512 => {
-                        return unsafe { avx512($($arg),*) };
-                    }
+                    $crate::isa::Level::Avx512 => return unsafe { avx512($($arg),*) },
                     // SAFETY: as above.
                     $crate::isa::Level::Avx2 => return unsafe { avx2($($arg),*) },
                     $crate::isa::Level::Baseline => {}

@@ -67,12 +67,6 @@ mod squeeze_excite;
 mod stack_gradients;
 mod stack_workspace;
 mod storage;
-#[cfg(target_arch = "x86_64")]
-mod tile_parts;
-#[cfg(target_arch = "x86_64")]
-mod tile_product;
-#[cfg(target_arch = "x86_64")]
-mod tiles;
 mod whitening;
 mod winograd;
 

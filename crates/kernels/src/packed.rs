@@ -12,10 +12,10 @@ pub(crate) struct Panel {
 }
 
 /// Lanes of a vector, and vectors of the widest panel.
-fn panel_size() -> (usize, usize) {
+pub(crate) fn panel_size() -> (usize, usize) {
     match level() {
         #[cfg(target_arch = "x86_64")]
-        Level::Amx | Level::Avx512 => (16, 3),
+        Level::Avx512 => (16, 3),
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => (8, 2),
         Level::Baseline if cfg!(target_arch = "aarch64") => (4, 3),
@@ -33,22 +33,19 @@ impl Line {
     pub(crate) const ZERO: Line = Line([0.0; Line::FLOATS]);
 }
 
-/// The right matrix of a product (K, N) in panels: row after row of each, padded with zeros; or
-/// tiles of the rows' parts (see [`crate::tile_parts`]) where those are faster.
+/// The right matrix of a product (K, N) in panels: row after row of each, padded with zeros.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
     lines: Vec<Line>,
     k: usize,
     n: usize,
-    in_tiles: bool,
     panels: Vec<Panel>,
 }
 
 impl Packed {
     /// Packs `b`.
     pub(crate) fn new(b: Matrix) -> Self {
-        let mut packed =
-            Self { lines: Vec::new(), k: 0, n: 0, in_tiles: false, panels: Vec::new() };
+        let mut packed = Self { lines: Vec::new(), k: 0, n: 0, panels: Vec::new() };
         packed.refill(b);
         packed
     }
@@ -58,23 +55,11 @@ impl Packed {
         let (lanes, _) = panel_size();
         if (self.k, self.n) != (b.rows, b.cols) {
             (self.k, self.n) = (b.rows, b.cols);
-            self.in_tiles = tiles_pay(b.rows, b.cols);
-            self.panels = panels(b.cols, b.rows, self.in_tiles);
-            let last = self.panels.last();
-            let floats =
-                last.map_or(0, |p| p.at + p.vectors * vector_floats(b.rows, self.in_tiles));
+            self.panels = panels(b.cols, b.rows);
+            let floats = b.rows * b.cols.div_ceil(lanes) * lanes;
             self.lines.resize(floats.div_ceil(Line::FLOATS), Line::ZERO);
         }
         let floats = as_floats_mut(&mut self.lines);
-        #[cfg(target_arch = "x86_64")]
-        if self.in_tiles {
-            for panel in &self.panels {
-                let to = floats[panel.at..].as_mut_ptr();
-                // SAFETY: AVX-512 comes with tiles, and the panel has room for its parts.
-                unsafe { crate::tile_parts::split_right(to, &b, panel.column, panel.vectors) };
-            }
-            return;
-        }
         for panel in &self.panels {
             let width = panel.vectors * lanes;
             let cols = width.min(b.cols - panel.column);
@@ -101,22 +86,10 @@ impl Packed {
         let (lanes, _) = panel_size();
         let floats = as_floats_mut(&mut scaled.lines);
         for panel in &self.panels {
-            #[cfg(target_arch = "x86_64")]
-            if self.in_tiles {
-                let tiles = floats[panel.at..].as_mut_ptr();
-                // SAFETY: AVX-512 comes with tiles, and these are the panel's.
-                unsafe { crate::tile_parts::scale_right(tiles, factors, panel.vectors) };
-                continue;
-            }
             let rows = floats[panel.at..].chunks_exact_mut(panel.vectors * lanes);
             rows.zip(factors).for_each(|(row, f)| row.iter_mut().for_each(|x| *x *= f));
         }
         scaled
-    }
-
-    /// Whether panels are of tiles.
-    pub(crate) fn in_tiles(&self) -> bool {
-        self.in_tiles
     }
 
     /// The panels' numbers, each panel's from its `at` on.
@@ -187,31 +160,9 @@ pub(crate) fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * Line::FLOATS) }
 }
 
-/// Whether a product with a matrix (K, N) is faster by tiles.
-fn tiles_pay(k: usize, n: usize) -> bool {
-    match level() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Amx => crate::tile_product::pays(k, n),
-        _ => false,
-    }
-}
-
-/// Floats that a vector of columns takes in a panel.
-fn vector_floats(k: usize, in_tiles: bool) -> usize {
-    match in_tiles {
-        #[cfg(target_arch = "x86_64")]
-        true => crate::tile_parts::steps(k) * crate::tiles::PARTS * crate::tiles::FLOATS,
-        _ => k * panel_size().0,
-    }
-}
-
 /// `n` columns in as few panels as there can be, of nearly the same width.
-fn panels(n: usize, k: usize, in_tiles: bool) -> Vec<Panel> {
-    let (lanes, most) = match (panel_size(), in_tiles) {
-        #[cfg(target_arch = "x86_64")]
-        ((lanes, _), true) => (lanes, crate::tile_product::PANEL),
-        (size, _) => size,
-    };
+fn panels(n: usize, k: usize) -> Vec<Panel> {
+    let (lanes, most) = panel_size();
     let vectors = n.div_ceil(lanes);
     let count = vectors.div_ceil(most);
     let mut panels = Vec::with_capacity(count);
@@ -220,7 +171,7 @@ fn panels(n: usize, k: usize, in_tiles: bool) -> Vec<Panel> {
         let of = vectors / count + usize::from(i < vectors % count);
         panels.push(Panel { column, vectors: of, at });
         column += of * lanes;
-        at += of * vector_floats(k, in_tiles);
+        at += of * lanes * k;
     }
     panels
 }

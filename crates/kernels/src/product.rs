@@ -104,22 +104,18 @@ pub(crate) unsafe fn product_raw(
     let Some(first) = panels.first() else { return };
     check_epilogue(&a, group.columns.len(), then);
     let right = Right { b: b.floats(), panels, first: first.column, columns: group.columns.len() };
-    match b.in_tiles() {
-        _ if a.rows == 0 => {}
-        // SAFETY: panels are only in tiles where there are such.
-        #[cfg(target_arch = "x86_64")]
-        true => unsafe { crate::tile_product::tile_product(dst, stride, &a, &right, then) },
-        _ => blocks(dst, stride, &a, &right, then),
+    if a.rows > 0 {
+        blocks(dst, stride, &a, &right, then);
     }
 }
 
 /// The right matrix as the kernel reads it: some panels that follow each other.
-pub(crate) struct Right<'a> {
-    pub(crate) b: *const f32,
-    pub(crate) panels: &'a [Panel],
+struct Right<'a> {
+    b: *const f32,
+    panels: &'a [Panel],
     /// Column of the first panel, and columns of all.
-    pub(crate) first: usize,
-    pub(crate) columns: usize,
+    first: usize,
+    columns: usize,
 }
 
 dispatch!(fn blocks(dst: *mut f32, stride: usize, a: &Matrix, b: &Right, then: &Epilogue) = blocks_body);

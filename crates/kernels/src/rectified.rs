@@ -1,6 +1,5 @@
 //! Products with what a rectifier left: its zeros are left out where that is faster.
 
-use crate::isa::{Level, level};
 use crate::line_rows::LineRows;
 use crate::matrix::Matrix;
 use crate::nonzeros::NonZeros;
@@ -14,12 +13,7 @@ use crate::sparse_product::{Start, sparse_product};
 /// Measured on a Zen 3 with 20 to 320 columns: a term that is not left out takes 1.4 to 1.7 times
 /// what a term of a dense product takes, and what is done once a term weighs more in short rows.
 pub(crate) fn is_sparse(share: f32, columns: usize) -> bool {
-    let dearer = match level() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Amx => 5.0,
-        _ => 1.5,
-    };
-    share * (dearer + 24.0 / columns as f32) < 1.0
+    share * (1.5 + 24.0 / columns as f32) < 1.0
 }
 
 /// The share of `a` that is not zero, by its first rows; `memory` is spent.

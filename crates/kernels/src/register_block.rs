@@ -173,12 +173,8 @@ unsafe fn outer_product<V: Vector, const R: usize, const N: usize>(
 }
 
 /// Adds to the sums what follows them, and stores them.
-///
-/// # Safety
-/// The `count <= R` rows from `first` on and the block's columns are within the output and what is
-/// added.
 #[inline(always)]
-pub(crate) unsafe fn finish<V: Vector, const R: usize, const N: usize>(
+unsafe fn finish<V: Vector, const R: usize, const N: usize>(
     sums: &[[V; N]; R],
     dst: *mut f32,
     stride: usize,
