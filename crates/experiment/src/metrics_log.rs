@@ -83,3 +83,30 @@ pub fn truncate(path: &Path, passes: usize) -> Result<(), ExperimentError> {
         .collect();
     crate::atomic::write_bytes(path, kept.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_back_to_the_last_place() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("metrics.jsonl");
+        let loss = |i: usize| (i as f64 * 0.618_033_988_749_894_9).fract() / 3.0;
+        let record = PassRecord {
+            epoch: 1,
+            pass: 1,
+            passes: 1,
+            rate: 2e-4,
+            loss: 0.09769728620362898,
+            terms: (0..200).map(|i| (i.to_string(), loss(i))).collect(),
+            seconds: 1.0,
+            images: 8,
+            memory: None,
+            image_auroc: None,
+            pixel_auroc: None,
+        };
+        append(&path, &record).unwrap();
+        assert_eq!(read(&path).unwrap(), [record]);
+    }
+}
