@@ -13,7 +13,8 @@ use crate::nonzeros::NonZeros;
 use crate::packed::Packed;
 use crate::position_bias::{PositionBias, PositionCode};
 use crate::product::{AddedRows, Epilogue, product};
-use crate::rectified::{RightMatrix, is_sparse, share_of_nonzeros};
+use crate::rectified::{RightMatrix, share_of_nonzeros};
+use crate::rounding::may_round;
 use crate::sparse_product::Start;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -90,19 +91,21 @@ pub(crate) struct PackedBackward {
 }
 
 impl PackedBlock {
+    /// With `backward` for training, else for inference.
     pub(crate) fn new(size: &StackSize, w: &BlockWeights, backward: bool) -> Self {
         let [first, second, rotation] = matrices(size, w);
+        let [there, back] = may_round();
         Self {
-            first: Packed::new(first.transposed()),
-            second: RightMatrix::new(second.transposed()),
-            rotation: Packed::new(rotation.transposed()),
+            first: Packed::with_rounding(first.transposed(), there),
+            second: RightMatrix::new(second.transposed(), there),
+            rotation: Packed::with_rounding(rotation.transposed(), there),
             affine: w.affine.clone(),
             b1: w.b1.to_vec(),
             b2: w.b2.to_vec(),
             backward: backward.then(|| PackedBackward {
-                first: RightMatrix::new(first),
-                second: Packed::new(second),
-                rotation: Packed::new(rotation),
+                first: RightMatrix::new(first, back),
+                second: Packed::with_rounding(second, back),
+                rotation: Packed::with_rounding(rotation, back),
             }),
         }
     }
@@ -225,7 +228,7 @@ pub(crate) fn block_forward(
     };
     product(hidden, h, Matrix::rows(x, rows, size.first(), d), &w.first, &then);
     let hidden = Matrix::rows(hidden, rows, h, h);
-    let sparse = is_sparse(share_of_nonzeros(&hidden, nonzeros), h2);
+    let sparse = w.second.is_sparse(share_of_nonzeros(&hidden, nonzeros));
     if sparse {
         nonzeros.refill(&hidden);
     }

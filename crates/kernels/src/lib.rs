@@ -57,6 +57,7 @@ mod rectified;
 mod register_block;
 mod resize;
 mod rotate;
+mod rounding;
 mod row;
 mod separable;
 mod simd;
@@ -67,6 +68,12 @@ mod squeeze_excite;
 mod stack_gradients;
 mod stack_workspace;
 mod storage;
+#[cfg(target_arch = "x86_64")]
+mod tile_parts;
+#[cfg(target_arch = "x86_64")]
+mod tile_product;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
 mod whitening;
 mod winograd;
 
@@ -95,6 +102,7 @@ pub use pool::{global_mean, max_pool};
 pub use position_bias::PositionCode;
 pub use resize::{resize_bilinear, resize_bilinear_plane};
 pub use rotate::rotate;
+pub use rounding::{Rounding, has_tiles, set_rounding};
 pub use separable::{ComplexTaps, complex_filter};
 pub use softmax::{cross_entropy, log_sum_exp, softmax_entropy};
 pub use spline::{SplineShape, spline};

@@ -12,7 +12,7 @@ pub(crate) struct Panel {
 }
 
 /// Lanes of a vector, and vectors of the widest panel.
-pub(crate) fn panel_size() -> (usize, usize) {
+fn panel_size() -> (usize, usize) {
     match level() {
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => (16, 3),
@@ -33,19 +33,28 @@ impl Line {
     pub(crate) const ZERO: Line = Line([0.0; Line::FLOATS]);
 }
 
-/// The right matrix of a product (K, N) in panels: row after row of each, padded with zeros.
+/// The right matrix of a product (K, N) in panels: row after row of each, padded with zeros; or
+/// tiles of the rows' parts (see [`crate::tile_parts`]) if those are faster and it may be rounded.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
     lines: Vec<Line>,
     k: usize,
     n: usize,
+    rounded: bool,
+    in_tiles: bool,
     panels: Vec<Panel>,
 }
 
 impl Packed {
-    /// Packs `b`.
+    /// Packs `b` as it is.
     pub(crate) fn new(b: Matrix) -> Self {
-        let mut packed = Self { lines: Vec::new(), k: 0, n: 0, panels: Vec::new() };
+        Self::with_rounding(b, false)
+    }
+
+    /// Packs `b`; if it may be `rounded`, in whichever form is faster.
+    pub(crate) fn with_rounding(b: Matrix, rounded: bool) -> Self {
+        let (lines, panels) = (Vec::new(), Vec::new());
+        let mut packed = Self { lines, k: 0, n: 0, rounded, in_tiles: false, panels };
         packed.refill(b);
         packed
     }
@@ -55,11 +64,23 @@ impl Packed {
         let (lanes, _) = panel_size();
         if (self.k, self.n) != (b.rows, b.cols) {
             (self.k, self.n) = (b.rows, b.cols);
-            self.panels = panels(b.cols, b.rows);
-            let floats = b.rows * b.cols.div_ceil(lanes) * lanes;
+            self.in_tiles = self.rounded && tiles_pay(b.rows, b.cols);
+            self.panels = panels(b.cols, b.rows, self.in_tiles);
+            let last = self.panels.last();
+            let floats =
+                last.map_or(0, |p| p.at + p.vectors * vector_floats(b.rows, self.in_tiles));
             self.lines.resize(floats.div_ceil(Line::FLOATS), Line::ZERO);
         }
         let floats = as_floats_mut(&mut self.lines);
+        #[cfg(target_arch = "x86_64")]
+        if self.in_tiles {
+            for panel in &self.panels {
+                let to = floats[panel.at..].as_mut_ptr();
+                // SAFETY: AVX-512 comes with tiles, and the panel has room for its parts.
+                unsafe { crate::tile_parts::split_right(to, &b, panel.column, panel.vectors) };
+            }
+            return;
+        }
         for panel in &self.panels {
             let width = panel.vectors * lanes;
             let cols = width.min(b.cols - panel.column);
@@ -79,9 +100,10 @@ impl Packed {
         }
     }
 
-    /// Row `k` of the matrix times `factors[k]`.
+    /// Row `k` of the matrix times `factors[k]`; not of a matrix that was rounded.
     pub(crate) fn scaled(&self, factors: &[f32]) -> Self {
         assert_eq!(factors.len(), self.k);
+        assert!(!self.in_tiles);
         let mut scaled = self.clone();
         let (lanes, _) = panel_size();
         let floats = as_floats_mut(&mut scaled.lines);
@@ -90,6 +112,11 @@ impl Packed {
             rows.zip(factors).for_each(|(row, f)| row.iter_mut().for_each(|x| *x *= f));
         }
         scaled
+    }
+
+    /// Whether panels are of tiles.
+    pub(crate) fn in_tiles(&self) -> bool {
+        self.in_tiles
     }
 
     /// The panels' numbers, each panel's from its `at` on.
@@ -160,9 +187,30 @@ pub(crate) fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * Line::FLOATS) }
 }
 
+/// Whether there are tiles, and a product with a matrix (K, N) is faster by them.
+fn tiles_pay(k: usize, n: usize) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return crate::rounding::has_tiles() && crate::tile_product::pays(k, n);
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// Floats that a vector of columns takes in a panel.
+fn vector_floats(k: usize, in_tiles: bool) -> usize {
+    match in_tiles {
+        #[cfg(target_arch = "x86_64")]
+        true => crate::tile_parts::steps(k) * crate::tiles::PARTS * crate::tiles::FLOATS,
+        _ => k * panel_size().0,
+    }
+}
+
 /// `n` columns in as few panels as there can be, of nearly the same width.
-fn panels(n: usize, k: usize) -> Vec<Panel> {
-    let (lanes, most) = panel_size();
+fn panels(n: usize, k: usize, in_tiles: bool) -> Vec<Panel> {
+    let (lanes, most) = match (panel_size(), in_tiles) {
+        #[cfg(target_arch = "x86_64")]
+        ((lanes, _), true) => (lanes, crate::tile_product::PANEL),
+        (size, _) => size,
+    };
     let vectors = n.div_ceil(lanes);
     let count = vectors.div_ceil(most);
     let mut panels = Vec::with_capacity(count);
@@ -171,7 +219,7 @@ fn panels(n: usize, k: usize) -> Vec<Panel> {
         let of = vectors / count + usize::from(i < vectors % count);
         panels.push(Panel { column, vectors: of, at });
         column += of * lanes;
-        at += of * lanes * k;
+        at += of * vector_floats(k, in_tiles);
     }
     panels
 }

@@ -230,10 +230,16 @@ unsafe fn finish_whole<V: Vector, const R: usize, const N: usize>(
             }
         }
         if let Some(rows) = &then.rows {
-            for (r, sums) in sums.iter_mut().enumerate() {
-                let of = (first + r) / rows.repeat * rows.stride + block.column;
+            // One division for all rows.
+            let (mut row, mut within) = (first / rows.repeat, first % rows.repeat);
+            for sums in &mut sums {
+                let of = row * rows.stride + block.column;
                 for (v, sum) in sums.iter_mut().enumerate() {
                     *sum = sum.add(V::load(rows.data.as_ptr().add(of + v * V::LANES)));
+                }
+                within += 1;
+                if within == rows.repeat {
+                    (row, within) = (row + 1, 0);
                 }
             }
         }

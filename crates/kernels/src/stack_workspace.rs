@@ -17,6 +17,7 @@ use crate::pool::sum_rows;
 use crate::position_bias::PositionCode;
 use crate::product::{Epilogue, product};
 use crate::rectified::{RightMatrix, is_sparse, share_of_nonzeros};
+use crate::rounding::may_round;
 use crate::sparse_product::Start;
 use crate::stack_gradients::{BlockSums, StackGradients};
 use rayon::prelude::*;
@@ -71,6 +72,7 @@ struct Scratch {
 impl StackWorkspace {
     /// For blocks with these weights; `code` of all positions, where blocks are conditioned.
     pub fn new(size: StackSize, weights: &[BlockWeights], code: Option<PositionCode>) -> Self {
+        let [_, back] = may_round();
         let lanes = (0..rayon::current_num_threads().max(1)).map(|_| Lane {
             positions: 0..0,
             z: Vec::new(),
@@ -82,7 +84,7 @@ impl StackWorkspace {
                 of_position: vec![0.0; size.hidden],
                 of_vectors: NonZeros::default(),
                 of_channels: NonZeros::default(),
-                right: RightMatrix::empty(),
+                right: RightMatrix::empty(back),
             },
             sums: weights.iter().map(|_| BlockSums::new(&size, code.as_ref())).collect(),
         });
@@ -265,7 +267,9 @@ impl Lane {
 
         let rectified = Matrix::rows(hidden, n, h, h);
         let share = share_of_nonzeros(&rectified, of_vectors);
-        let [second, first] = [h2, size.first()].map(|columns| is_sparse(share, columns));
+        // The sums' products have as many columns as that with the first layer, or twice as many.
+        let in_tiles = back.first.panels().in_tiles();
+        let [second, first] = [h2, size.first()].map(|columns| is_sparse(share, columns, in_tiles));
         let sparse = [sums.second.choose(second), sums.first.choose(first)];
         if sparse != [false; 2] {
             of_channels.refill(&rectified.transposed());
