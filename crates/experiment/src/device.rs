@@ -3,6 +3,7 @@
 use crate::config::Config;
 use crate::error::ExperimentError;
 use candle_core::Device;
+use hgad_kernels::Rounding;
 
 /// A processor that a configuration names: `cpu`, or `cuda` and `metal` with the number of one,
 /// such as `cuda:1`, the first where there is none.
@@ -44,8 +45,13 @@ pub fn open(config: &Config) -> Result<Device, ExperimentError> {
     let absent = |e: candle_core::Error| {
         refuse(format!("{e}; is there such a device, and its driver? `cpu` needs neither"))
     };
-    // A switch of the whole process, which only CUDA's products look at.
+    // Switches of the whole process, one for CUDA's products and one for the CPU's.
     candle_core::cuda::set_gemm_reduced_precision_f32(config.train.matmul == "tf32");
+    hgad_kernels::set_rounding(match config.train.matmul.as_str() {
+        "tf32" => Rounding::Always,
+        "f32" => Rounding::None,
+        _ => Rounding::Gradients,
+    });
     match processor(name) {
         Some(Processor::Cpu) => Ok(Device::Cpu),
         Some(Processor::Cuda(_)) if !cfg!(feature = "cuda") => Err(missing("cuda")),

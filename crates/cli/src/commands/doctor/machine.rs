@@ -43,8 +43,8 @@ pub fn processor() -> Section {
         false => format!("this processor has {best}; HGAD_ISA is {asked}"),
     };
     let mut kernels = Finding::new("kernels on", format!("{chosen}, {how}")).value(chosen);
-    if !["", "avx2", "baseline"].contains(&asked.as_str()) {
-        let way_out = "unset it, or set it to avx2 or baseline, which lower what is used";
+    if !["", "avx512", "avx2", "baseline"].contains(&asked.as_str()) {
+        let way_out = "unset it, or set it to avx512, avx2 or baseline, which lower what is used";
         kernels = kernels.wrong("HGAD_ISA has no such value", way_out);
     }
     let features = features();
