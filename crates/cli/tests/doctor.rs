@@ -42,7 +42,7 @@ fn a_machine_that_is_well() {
     assert_eq!(all["environment"]["CANDLE_NUM_THREADS"]["value"], "2");
     assert!(all["processor"]["cores"]["value"].as_u64().unwrap() >= 1);
     let isa = all["processor"]["kernels on"]["value"].as_str().unwrap();
-    assert!(["avx512", "avx2", "neon", "baseline"].contains(&isa), "{isa}");
+    assert!(["amx", "avx512", "avx2", "neon", "baseline"].contains(&isa), "{isa}");
     if cfg!(target_os = "linux") {
         let memory = |what: &str| all["memory"][what]["value"].as_u64().unwrap();
         assert!(memory("available") <= memory("total"));
