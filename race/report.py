@@ -28,12 +28,6 @@ the smallest and the largest in brackets; above 1 hgad is ahead. Weights are dra
 the whole cases, which run on real images. The case's target is for the best peer that is not ONNX
 Runtime."""
 
-ROUNDED = """\
-On this processor hgad makes a flow's gradients by matrix tiles (`train.matmul = "auto"`): their factors
-are rounded to 16 binary digits, sums are `f32`, so a training step may take less than the floor below, which
-is that of `f32` products. Everything else, and the whole other side, is `f32`. `HGAD_ISA=avx512` races hgad
-without tiles."""
-
 
 def number(value):
     if value is None:
@@ -166,7 +160,7 @@ def page(figures):
             ["threads of both sides", several("threads")], ["hgad", f"{versions.get('hgad', '?')} at {several('commit')}, kernels on {versions.get('isa', '?')}"],
             ["peers", peers], ["date", span], ["rounds", several("rounds")],
             ["load average", f"{min(r['load'][0] for r in raws):.1f} to {max(max(r['load']) for r in raws):.1f}, the race itself included"]]
-    parts = ["# Performance", "Written by `just race`; nothing here is written by hand.", "## The race", METHOD, ROUNDED if versions.get("isa") == "amx" else "", networks(raced), others(raced),
+    parts = ["# Performance", "Written by `just race`; nothing here is written by hand.", "## The race", METHOD, networks(raced), others(raced),
              "## Peak memory", "Largest resident set of each side's process in any round, with its libraries, its inputs and the preparation of the case.",
              memory(raced), "## The floor", floors(figures, raced), "## The machine", table(["what", "which"], rows), "## How to repeat", REPEAT]
     return "\n\n".join(p for p in parts if p) + "\n"

@@ -384,7 +384,7 @@ pub enum CacheCommand {
 /// `hgad bench`
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Parts:\n  backbone   feature extraction (EfficientNet-B6, lite0, ResNet-18), weights drawn by a seed\n  flow       forward and training step of a level, 12 blocks\n  step       training step of three levels, on --device\n  train      a pass over cached features\n  metrics    AUROC and AUPRO of 5.4 million pixels\n  load       images from JPEG and PNG files, and the decoder alone\n  whole      a test image from its file to its anomaly map\n  kernel     what the machine gives: a matrix product\n\nExamples:\n  hgad bench flow --threads 1\n  hgad bench backbone --case lite0 --json\n  hgad bench step --device cuda --matmul tf32\n  just race                               the same against PyTorch and ONNX Runtime, pair by pair\n\nEach figure is the median of several runs after one that does not count. Leave the machine alone\nmeanwhile; HGAD_ISA=avx512 shows what a processor without matrix tiles would do,\nHGAD_ISA=avx2 one without AVX-512."
+    after_help = "Parts:\n  backbone   feature extraction (EfficientNet-B6, lite0, ResNet-18), weights drawn by a seed\n  flow       forward and training step of a level, 12 blocks\n  step       training step of three levels, on --device\n  train      a pass over cached features\n  metrics    AUROC and AUPRO of 5.4 million pixels\n  load       images from JPEG and PNG files, and the decoder alone\n  whole      a test image from its file to its anomaly map\n  kernel     what the machine gives: a matrix product\n\nExamples:\n  hgad bench flow --threads 1\n  hgad bench backbone --case lite0 --json\n  hgad bench step --device cuda --matmul tf32\n  just race                               the same against PyTorch and ONNX Runtime, pair by pair\n\nEach figure is the median of several runs after one that does not count. Leave the machine alone\nmeanwhile; HGAD_ISA=avx2 shows what a processor without AVX-512 would do."
 )]
 pub struct BenchArguments {
     /// The part to time, or all.
@@ -405,8 +405,8 @@ pub struct BenchArguments {
     /// Where the part `step` is computed: cpu, cuda, cuda:1.
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub device: String,
-    /// Factors of the flow's matrix products, as train.matmul says: auto, f32 or tf32.
-    #[arg(long, value_name = "KIND", default_value = "auto")]
+    /// Factors of the flow's matrix products, as train.matmul says: f32 or tf32.
+    #[arg(long, value_name = "KIND", default_value = "f32")]
     pub matmul: String,
 }
 

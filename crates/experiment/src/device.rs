@@ -3,7 +3,6 @@
 use crate::config::Config;
 use crate::error::ExperimentError;
 use candle_core::Device;
-use hgad_kernels::Rounding;
 
 /// A processor that a configuration names: `cpu`, or `cuda` and `metal` with the number of one,
 /// such as `cuda:1`, the first where there is none.
@@ -47,11 +46,7 @@ pub fn open(config: &Config) -> Result<Device, ExperimentError> {
     };
     // Switches of the whole process, one for CUDA's products and one for the CPU's.
     candle_core::cuda::set_gemm_reduced_precision_f32(config.train.matmul == "tf32");
-    hgad_kernels::set_rounding(match config.train.matmul.as_str() {
-        "tf32" => Rounding::Always,
-        "f32" => Rounding::None,
-        _ => Rounding::Gradients,
-    });
+    hgad_kernels::set_rounding(config.train.matmul == "tf32");
     match processor(name) {
         Some(Processor::Cpu) => Ok(Device::Cpu),
         Some(Processor::Cuda(_)) if !cfg!(feature = "cuda") => Err(missing("cuda")),

@@ -82,7 +82,7 @@ pub fn validate(c: &Config) -> Result<(), ExperimentError> {
     one_of("cache.dtype", &c.cache.dtype, &["f32", "f16"])?;
     let known = device::is_known(&c.device);
     require("device", known, &c.device, "expected cpu, cuda, metal, or one by number: cuda:1")?;
-    one_of("train.matmul", &c.train.matmul, &["auto", "f32", "tf32"])?;
+    one_of("train.matmul", &c.train.matmul, &["f32", "tf32"])?;
     one_of("flow.kind", &c.flow.kind, &hgad_flows::kinds())?;
     if !c.flow.permutation.is_empty() {
         one_of("flow.permutation", &c.flow.permutation, &hgad_flows::PERMUTATIONS)?;

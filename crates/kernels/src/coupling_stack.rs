@@ -94,18 +94,19 @@ impl PackedBlock {
     /// With `backward` for training, else for inference.
     pub(crate) fn new(size: &StackSize, w: &BlockWeights, backward: bool) -> Self {
         let [first, second, rotation] = matrices(size, w);
-        let [there, back] = may_round();
+        let rounded = may_round();
+        let packed = |matrix: Matrix| Packed::with_rounding(matrix, rounded);
         Self {
-            first: Packed::with_rounding(first.transposed(), there),
-            second: RightMatrix::new(second.transposed(), there),
-            rotation: Packed::with_rounding(rotation.transposed(), there),
+            first: packed(first.transposed()),
+            second: RightMatrix::new(second.transposed(), rounded),
+            rotation: packed(rotation.transposed()),
             affine: w.affine.clone(),
             b1: w.b1.to_vec(),
             b2: w.b2.to_vec(),
             backward: backward.then(|| PackedBackward {
-                first: RightMatrix::new(first, back),
-                second: Packed::with_rounding(second, back),
-                rotation: Packed::with_rounding(rotation, back),
+                first: RightMatrix::new(first, rounded),
+                second: packed(second),
+                rotation: packed(rotation),
             }),
         }
     }

@@ -2,8 +2,7 @@
 //!
 //! Kernels are written once as portable loops over slices; [`dispatch!`] compiles each body
 //! for AVX-512, for AVX2 with FMA and for the target's baseline (SSE2 on x86-64, NEON on
-//! aarch64), and picks one when called. Where a processor with AVX-512 has matrix tiles too, products
-//! that may be rounded go there ([`crate::rounding`]).
+//! aarch64), and picks one when called.
 
 use crate::simd::Vector;
 
@@ -60,28 +59,19 @@ pub(crate) enum Level {
     Baseline,
 }
 
-/// What HGAD_ISA asks for, which is meant for tests.
-fn asked() -> String {
-    std::env::var("HGAD_ISA").unwrap_or_default()
-}
-
-/// The best level of this processor; `HGAD_ISA=avx2|baseline` lowers it.
+/// The best level of this processor; `HGAD_ISA=avx2|baseline` lowers it, for tests.
 pub(crate) fn level() -> Level {
     static LEVEL: std::sync::OnceLock<Level> = std::sync::OnceLock::new();
-    *LEVEL.get_or_init(|| match (detected(), asked().as_str()) {
-        #[cfg(target_arch = "x86_64")]
-        (Level::Avx512 | Level::Avx2, "baseline") => Level::Baseline,
-        #[cfg(target_arch = "x86_64")]
-        (Level::Avx512, "avx2") => Level::Avx2,
-        (best, _) => best,
+    *LEVEL.get_or_init(|| {
+        let asked = std::env::var("HGAD_ISA").unwrap_or_default();
+        match (detected(), asked.as_str()) {
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512 | Level::Avx2, "baseline") => Level::Baseline,
+            #[cfg(target_arch = "x86_64")]
+            (Level::Avx512, asked) if !asked.is_empty() => Level::Avx2,
+            (best, _) => best,
+        }
     })
-}
-
-/// Whether the processor has matrix tiles; `HGAD_ISA=avx512` leaves them out.
-#[cfg(target_arch = "x86_64")]
-pub(crate) fn with_tiles() -> bool {
-    static TILES: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-    *TILES.get_or_init(|| asked() != "avx512" && crate::tiles::available())
 }
 
 /// The best level of this processor.
@@ -104,19 +94,14 @@ fn detected() -> Level {
     Level::Baseline
 }
 
-/// The instruction set the kernels run on: `amx` (AVX-512 with matrix tiles), `avx512`, `avx2`, `neon`
-/// or `baseline`.
+/// The instruction set the kernels run on: `avx512`, `avx2`, `neon` or `baseline`.
 pub fn isa_name() -> &'static str {
-    if crate::rounding::has_tiles() { "amx" } else { name(level()) }
+    name(level())
 }
 
 /// The best instruction set of this processor, whatever HGAD_ISA says; named as by [`isa_name`].
 pub fn detected_isa_name() -> &'static str {
-    match detected() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 if crate::tiles::available() => "amx",
-        level => name(level),
-    }
+    name(detected())
 }
 
 fn name(level: Level) -> &'static str {

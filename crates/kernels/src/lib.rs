@@ -102,7 +102,7 @@ pub use pool::{global_mean, max_pool};
 pub use position_bias::PositionCode;
 pub use resize::{resize_bilinear, resize_bilinear_plane};
 pub use rotate::rotate;
-pub use rounding::{Rounding, has_tiles, set_rounding};
+pub use rounding::{has_tiles, set_rounding};
 pub use separable::{ComplexTaps, complex_filter};
 pub use softmax::{cross_entropy, log_sum_exp, softmax_entropy};
 pub use spline::{SplineShape, spline};

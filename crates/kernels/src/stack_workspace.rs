@@ -72,7 +72,6 @@ struct Scratch {
 impl StackWorkspace {
     /// For blocks with these weights; `code` of all positions, where blocks are conditioned.
     pub fn new(size: StackSize, weights: &[BlockWeights], code: Option<PositionCode>) -> Self {
-        let [_, back] = may_round();
         let lanes = (0..rayon::current_num_threads().max(1)).map(|_| Lane {
             positions: 0..0,
             z: Vec::new(),
@@ -84,7 +83,7 @@ impl StackWorkspace {
                 of_position: vec![0.0; size.hidden],
                 of_vectors: NonZeros::default(),
                 of_channels: NonZeros::default(),
-                right: RightMatrix::empty(back),
+                right: RightMatrix::empty(may_round()),
             },
             sums: weights.iter().map(|_| BlockSums::new(&size, code.as_ref())).collect(),
         });

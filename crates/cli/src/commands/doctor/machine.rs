@@ -31,6 +31,15 @@ fn target() -> String {
     format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
+/// Whether a flow's products can be rounded, and so be faster, here.
+fn matrix_tiles() -> Finding {
+    let (has, text) = match hgad_kernels::has_tiles() {
+        true => (true, "usable; `train.matmul = \"tf32\"` has a flow's products made there"),
+        false => (false, "none"),
+    };
+    Finding::new("matrix tiles", text).value(has)
+}
+
 /// Cores, instruction sets, threads.
 pub fn processor() -> Section {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
@@ -43,8 +52,8 @@ pub fn processor() -> Section {
         false => format!("this processor has {best}; HGAD_ISA is {asked}"),
     };
     let mut kernels = Finding::new("kernels on", format!("{chosen}, {how}")).value(chosen);
-    if !["", "avx512", "avx2", "baseline"].contains(&asked.as_str()) {
-        let way_out = "unset it, or set it to avx512, avx2 or baseline, which lower what is used";
+    if !["", "avx2", "baseline"].contains(&asked.as_str()) {
+        let way_out = "unset it, or set it to avx2 or baseline, which lower what is used";
         kernels = kernels.wrong("HGAD_ISA has no such value", way_out);
     }
     let features = features();
@@ -54,6 +63,7 @@ pub fn processor() -> Section {
         Finding::new("threads", threads_text(threads, cores)).value(threads),
         Finding::new("instructions", features.join(" ")).value(features),
         kernels,
+        matrix_tiles(),
     ];
     Section { title: "processor", findings }
 }
