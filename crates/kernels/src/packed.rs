@@ -2,6 +2,7 @@
 
 use crate::isa::{Level, level};
 use crate::matrix::Matrix;
+use crate::rounding::has_tiles;
 
 /// Columns of a panel: where they begin, how many vectors they fill, where their numbers are.
 #[derive(Clone, Copy, Debug)]
@@ -187,12 +188,10 @@ pub(crate) fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * Line::FLOATS) }
 }
 
-/// Whether there are tiles, and a product with a matrix (K, N) is faster by them.
+/// Whether there are tiles, and a product with a matrix (K, N) is faster by them; smaller ones fill
+/// too little of theirs.
 fn tiles_pay(k: usize, n: usize) -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return crate::rounding::has_tiles() && crate::tile_product::pays(k, n);
-    #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    has_tiles() && k >= 16 && n >= 16
 }
 
 /// Floats that a vector of columns takes in a panel.

@@ -5,7 +5,6 @@
 //! of 100 to 712 terms, its mean error is 4.4e-6 of the mean magnitude; that of sums of `f32` is 1.6e-7
 //! to 4.2e-7.
 
-use crate::isa::{Level, level};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 static ROUNDING: AtomicBool = AtomicBool::new(false);
@@ -19,14 +18,14 @@ pub fn set_rounding(may: bool) {
 
 /// Whether this processor has matrix tiles, and HGAD_ISA leaves AVX-512 in use.
 pub fn has_tiles() -> bool {
-    match level() {
-        #[cfg(target_arch = "x86_64")]
-        Level::Avx512 => {
-            static TILES: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
-            *TILES.get_or_init(crate::tiles::available)
-        }
-        _ => false,
+    #[cfg(target_arch = "x86_64")]
+    {
+        static TILES: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        crate::isa::level() == crate::isa::Level::Avx512
+            && *TILES.get_or_init(crate::tiles::available)
     }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// Whether products may be rounded now.

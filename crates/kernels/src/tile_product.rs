@@ -18,12 +18,6 @@ type V = <Avx512 as Isa>::V;
 /// Columns of the widest panel, in tiles.
 pub(crate) const PANEL: usize = 2;
 
-/// Whether a product with a right matrix (K, N) is faster by tiles; smaller ones fill too little of
-/// theirs.
-pub(crate) fn pays(k: usize, n: usize) -> bool {
-    k >= 16 && n >= 16
-}
-
 /// As [`crate::product::product_raw`], whose checks are made, of panels in tiles.
 ///
 /// # Safety
