@@ -2,8 +2,7 @@
 //! parts, sums in `f32`. How exact that is: [`crate::rounding`].
 
 use crate::activation::Activation;
-use crate::isa::Avx512;
-use crate::isa::Isa;
+use crate::isa::{Avx512, Isa};
 use crate::matrix::Matrix;
 use crate::packed::{Line, as_floats_mut};
 use crate::product::{Epilogue, Right};
