@@ -59,7 +59,7 @@ pub(crate) enum Level {
     Baseline,
 }
 
-/// The best level of this processor; `HGAD_ISA=avx2|baseline` lowers it, for tests.
+/// The best level of this processor; `HGAD_ISA=avx512|avx2|baseline` lowers it, for tests.
 pub(crate) fn level() -> Level {
     static LEVEL: std::sync::OnceLock<Level> = std::sync::OnceLock::new();
     *LEVEL.get_or_init(|| {
@@ -68,10 +68,16 @@ pub(crate) fn level() -> Level {
             #[cfg(target_arch = "x86_64")]
             (Level::Avx512 | Level::Avx2, "baseline") => Level::Baseline,
             #[cfg(target_arch = "x86_64")]
-            (Level::Avx512, asked) if !asked.is_empty() => Level::Avx2,
+            (Level::Avx512, asked) if !["", "avx512"].contains(&asked) => Level::Avx2,
             (best, _) => best,
         }
     })
+}
+
+/// Whether all that AVX-512 processors may have beyond it is in use, which `HGAD_ISA=avx512` denies.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn is_highest() -> bool {
+    level() == Level::Avx512 && std::env::var("HGAD_ISA").unwrap_or_default().is_empty()
 }
 
 /// The best level of this processor.

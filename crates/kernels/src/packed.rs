@@ -2,7 +2,7 @@
 
 use crate::isa::{Level, level};
 use crate::matrix::Matrix;
-use crate::rounding::has_tiles;
+use crate::rounding::{Parts, has_tiles};
 
 /// Columns of a panel: where they begin, how many vectors they fill, where their numbers are.
 #[derive(Clone, Copy, Debug)]
@@ -35,27 +35,27 @@ impl Line {
 }
 
 /// The right matrix of a product (K, N) in panels: row after row of each, padded with zeros; or
-/// tiles of the rows' parts (see [`crate::tile_parts`]) if those are faster and it may be rounded.
+/// tiles of the rows' parts (see [`crate::tile_parts`]) if those are faster.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
     lines: Vec<Line>,
     k: usize,
     n: usize,
-    rounded: bool,
-    in_tiles: bool,
+    parts: Option<Parts>,
+    in_tiles: Option<Parts>,
     panels: Vec<Panel>,
 }
 
 impl Packed {
     /// Packs `b` as it is.
     pub(crate) fn new(b: Matrix) -> Self {
-        Self::with_rounding(b, false)
+        Self::with_parts(b, None)
     }
 
-    /// Packs `b`; if it may be `rounded`, in whichever form is faster.
-    pub(crate) fn with_rounding(b: Matrix, rounded: bool) -> Self {
+    /// Packs `b`; if its numbers may be in `parts`, in whichever form is faster.
+    pub(crate) fn with_parts(b: Matrix, parts: Option<Parts>) -> Self {
         let (lines, panels) = (Vec::new(), Vec::new());
-        let mut packed = Self { lines, k: 0, n: 0, rounded, in_tiles: false, panels };
+        let mut packed = Self { lines, k: 0, n: 0, parts, in_tiles: None, panels };
         packed.refill(b);
         packed
     }
@@ -65,7 +65,7 @@ impl Packed {
         let (lanes, _) = panel_size();
         if (self.k, self.n) != (b.rows, b.cols) {
             (self.k, self.n) = (b.rows, b.cols);
-            self.in_tiles = self.rounded && tiles_pay(b.rows, b.cols);
+            self.in_tiles = self.parts.filter(|_| tiles_pay(b.rows, b.cols));
             self.panels = panels(b.cols, b.rows, self.in_tiles);
             let last = self.panels.last();
             let floats =
@@ -74,11 +74,17 @@ impl Packed {
         }
         let floats = as_floats_mut(&mut self.lines);
         #[cfg(target_arch = "x86_64")]
-        if self.in_tiles {
+        if let Some(parts) = self.in_tiles {
             for panel in &self.panels {
                 let to = floats[panel.at..].as_mut_ptr();
                 // SAFETY: AVX-512 comes with tiles, and the panel has room for its parts.
-                unsafe { crate::tile_parts::split_right(to, &b, panel.column, panel.vectors) };
+                unsafe {
+                    use crate::tile_parts::split_right;
+                    match parts {
+                        Parts::Two => split_right::<2>(to, &b, panel.column, panel.vectors),
+                        Parts::Three => split_right::<3>(to, &b, panel.column, panel.vectors),
+                    }
+                }
             }
             return;
         }
@@ -104,7 +110,7 @@ impl Packed {
     /// Row `k` of the matrix times `factors[k]`; not of a matrix that was rounded.
     pub(crate) fn scaled(&self, factors: &[f32]) -> Self {
         assert_eq!(factors.len(), self.k);
-        assert!(!self.in_tiles);
+        assert_eq!(self.in_tiles, None);
         let mut scaled = self.clone();
         let (lanes, _) = panel_size();
         let floats = as_floats_mut(&mut scaled.lines);
@@ -116,7 +122,7 @@ impl Packed {
     }
 
     /// Whether panels are of tiles.
-    pub(crate) fn in_tiles(&self) -> bool {
+    pub(crate) fn in_tiles(&self) -> Option<Parts> {
         self.in_tiles
     }
 
@@ -195,19 +201,19 @@ fn tiles_pay(k: usize, n: usize) -> bool {
 }
 
 /// Floats that a vector of columns takes in a panel.
-fn vector_floats(k: usize, in_tiles: bool) -> usize {
+fn vector_floats(k: usize, in_tiles: Option<Parts>) -> usize {
     match in_tiles {
         #[cfg(target_arch = "x86_64")]
-        true => crate::tile_parts::steps(k) * crate::tiles::PARTS * crate::tiles::FLOATS,
+        Some(parts) => crate::tile_parts::steps(k) * parts.count() * crate::tiles::FLOATS,
         _ => k * panel_size().0,
     }
 }
 
 /// `n` columns in as few panels as there can be, of nearly the same width.
-fn panels(n: usize, k: usize, in_tiles: bool) -> Vec<Panel> {
+fn panels(n: usize, k: usize, in_tiles: Option<Parts>) -> Vec<Panel> {
     let (lanes, most) = match (panel_size(), in_tiles) {
         #[cfg(target_arch = "x86_64")]
-        ((lanes, _), true) => (lanes, crate::tile_product::PANEL),
+        ((lanes, _), Some(_)) => (lanes, crate::tile_product::PANEL),
         (size, _) => size,
     };
     let vectors = n.div_ceil(lanes);

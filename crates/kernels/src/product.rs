@@ -8,6 +8,7 @@ use crate::isa::{Isa, dispatch};
 use crate::matrix::Matrix;
 use crate::packed::{Group, Packed, Panel};
 use crate::register_block::{Block, column_panel};
+use crate::rounding::Parts;
 use crate::simd::Vector;
 
 /// What is added to a product before its activation.
@@ -108,7 +109,13 @@ pub(crate) unsafe fn product_raw(
         _ if a.rows == 0 => {}
         // SAFETY: panels are only in tiles where there are such.
         #[cfg(target_arch = "x86_64")]
-        true => unsafe { crate::tile_product::tile_product(dst, stride, &a, &right, then) },
+        Some(parts) => unsafe {
+            use crate::tile_product::tile_product;
+            match parts {
+                Parts::Two => tile_product::<2>(dst, stride, &a, &right, then),
+                Parts::Three => tile_product::<3>(dst, stride, &a, &right, then),
+            }
+        },
         _ => blocks(dst, stride, &a, &right, then),
     }
 }
@@ -148,6 +155,7 @@ pub(crate) const TILE: usize = 96;
 pub(crate) mod tests {
     use super::*;
     use crate::rounding::has_tiles;
+    use Parts::{Three, Two};
 
     /// `n` numbers between -1 and 1.
     pub(crate) fn noise(n: usize, seed: u32) -> Vec<f32> {
@@ -205,10 +213,12 @@ pub(crate) mod tests {
                     accumulate,
                     activation: Activation::Relu,
                 };
-                let [mut once, mut packed, mut rounded] = [(); 3].map(|()| before.clone());
+                let [mut once, mut packed, mut rounded, mut tiled] =
+                    [(); 4].map(|()| before.clone());
                 product_once(&mut once, n, a, b, &then);
                 product(&mut packed, n, a, &Packed::new(b), &then);
-                product(&mut rounded, n, a, &Packed::with_rounding(b, true), &then);
+                product(&mut rounded, n, a, &Packed::with_parts(b, Some(Two)), &then);
+                product(&mut tiled, n, a, &Packed::with_parts(b, Some(Three)), &then);
                 // Terms of numbers below 1 are off by 5e-6 or so, as likely up as down.
                 let off = if has_tiles() { 2e-5 + 5e-6 * (k as f64).sqrt() } else { 2e-5 };
                 for (at, t) in truth.iter().enumerate() {
@@ -218,6 +228,7 @@ pub(crate) mod tests {
                     let expected = (sum + added[row / 2 * n + column] as f64).max(0.0);
                     assert!((once[at] as f64 - expected).abs() < 2e-5, "{m}x{n}x{k} at {at}");
                     assert!((packed[at] as f64 - expected).abs() < 2e-5, "{m}x{n}x{k} at {at}");
+                    assert!((tiled[at] as f64 - expected).abs() < 2e-5, "{m}x{n}x{k} at {at}");
                     assert!((rounded[at] as f64 - expected).abs() < off, "{m}x{n}x{k} at {at}");
                 }
             }
@@ -225,24 +236,45 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn rounded_products_go_to_tiles() {
+    fn products_in_parts_go_to_tiles() {
         let numbers = noise(100 * 130, 4);
         let b = Matrix::rows(&numbers, 100, 130, 130);
-        assert_eq!(Packed::with_rounding(b, true).in_tiles(), has_tiles());
-        assert!(!Packed::new(b).in_tiles());
-        assert!(!Packed::with_rounding(b.columns(0..4), true).in_tiles());
+        for parts in [Two, Three] {
+            let in_tiles = Packed::with_parts(b, Some(parts)).in_tiles();
+            assert_eq!(in_tiles, has_tiles().then_some(parts));
+            assert_eq!(Packed::with_parts(b.columns(0..4), Some(parts)).in_tiles(), None);
+        }
+        assert_eq!(Packed::new(b).in_tiles(), None);
+    }
+
+    /// Numbers of three parts have all their digits: the sums' error is no larger than of `f32`.
+    #[test]
+    fn three_parts_are_as_exact_as_single_precision() {
+        let (m, k, n) = (40, 300, 64);
+        let (x, y) = (noise(m * k, 1), noise(k * n, 2));
+        let (a, b) = (Matrix::rows(&x, m, k, k), Matrix::rows(&y, k, n, n));
+        let truth = truth(&a, &b);
+        let error = |panels: Packed| {
+            let mut made = vec![0.0; m * n];
+            product(&mut made, n, a, &panels, &Epilogue::NONE);
+            made.iter().zip(&truth).map(|(x, t)| (*x as f64 - t).abs()).sum::<f64>()
+        };
+        let single = error(Packed::new(b));
+        let [two, three] = [Two, Three].map(|parts| error(Packed::with_parts(b, Some(parts))));
+        assert!(three <= single, "{three:e} {single:e}");
+        assert_eq!(two > 4.0 * single, has_tiles(), "{two:e} {single:e}");
     }
 
     #[test]
     fn panels_that_are_filled_again_are_as_new() {
-        for rounded in [false, true] {
-            filled_again(rounded);
+        for parts in [None, Some(Two), Some(Three)] {
+            filled_again(parts);
         }
     }
 
-    fn filled_again(rounded: bool) {
+    fn filled_again(parts: Option<Parts>) {
         let numbers = noise(120 * 130, 4);
-        let packed = |b| Packed::with_rounding(b, rounded);
+        let packed = |b| Packed::with_parts(b, parts);
         let mut panels = packed(Matrix::rows(&numbers, 100, 130, 130));
         for (k, n) in [(100, 130), (37, 130), (37, 49), (120, 113), (5, 3), (40, 96)] {
             let a = Matrix::rows(&numbers, 7, k, k);
@@ -256,7 +288,7 @@ pub(crate) mod tests {
                 product(&mut new, n, a, &packed(b), &Epilogue::NONE);
                 assert_eq!(again, new, "{k}x{n}");
                 let truth = truth(&a, &b);
-                let off = if panels.in_tiles() { 1e-4 } else { 2e-5 };
+                let off = if panels.in_tiles() == Some(Two) { 1e-4 } else { 2e-5 };
                 assert!(new.iter().zip(&truth).all(|(x, t)| (*x as f64 - t).abs() < off));
             }
         }
@@ -277,10 +309,12 @@ pub(crate) mod tests {
             let (mut a, b) = (noise(2 * 40, 1), noise(40 * 50, 2));
             a[17] = none;
             let mut out = [0.0; 2 * 50];
-            let panels = Packed::with_rounding(Matrix::rows(&b, 40, 50, 50), true);
-            product(&mut out, 50, Matrix::rows(&a, 2, 40, 40), &panels, &Epilogue::NONE);
-            assert!(out[..50].iter().all(|x| !x.is_finite()));
-            assert!(out[50..].iter().all(|x| x.is_finite()));
+            for parts in [Two, Three] {
+                let panels = Packed::with_parts(Matrix::rows(&b, 40, 50, 50), Some(parts));
+                product(&mut out, 50, Matrix::rows(&a, 2, 40, 40), &panels, &Epilogue::NONE);
+                assert!(out[..50].iter().all(|x| !x.is_finite()));
+                assert!(out[50..].iter().all(|x| x.is_finite()));
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use crate::matrix::Matrix;
 use crate::nonzeros::NonZeros;
 use crate::packed::Packed;
 use crate::product::{Epilogue, product};
+use crate::rounding::Parts;
 use crate::sparse_product::{Start, sparse_product};
 
 /// Whether a product of so many columns is faster without zeros, if that share of its left matrix
@@ -12,9 +13,14 @@ use crate::sparse_product::{Start, sparse_product};
 ///
 /// Measured on a Zen 3 with 20 to 320 columns: a term that is not left out takes 1.4 to 1.7 times
 /// what a term of a dense product takes, and what is done once a term weighs more in short rows.
-/// Products in tiles, on an Emerald Rapids with 100 and 200 columns: 4.5 to 5.6 times.
-pub(crate) fn is_sparse(share: f32, columns: usize, in_tiles: bool) -> bool {
-    let dearer = if in_tiles { 5.0 } else { 1.5 };
+/// Of products in tiles, on an Emerald Rapids with 100 and 200 columns: 4.5 to 5.6 times where numbers
+/// have two parts; where they have three 2.9 to 3.7 times, and 2.2 to 2.7 while others use the cores.
+pub(crate) fn is_sparse(share: f32, columns: usize, in_tiles: Option<Parts>) -> bool {
+    let dearer = match in_tiles {
+        Some(Parts::Two) => 5.0,
+        Some(Parts::Three) => 3.0,
+        None => 1.5,
+    };
     share * (dearer + 24.0 / columns as f32) < 1.0
 }
 
@@ -35,16 +41,16 @@ pub(crate) struct RightMatrix {
 }
 
 impl RightMatrix {
-    /// For both products; dense ones may be `rounded`.
-    pub(crate) fn new(b: Matrix, rounded: bool) -> Self {
+    /// For both products; dense ones in `parts` where there are tiles.
+    pub(crate) fn new(b: Matrix, parts: Parts) -> Self {
         let rows = LineRows::new(b);
-        let panels = Packed::with_rounding(rows.matrix(), rounded);
+        let panels = Packed::with_parts(rows.matrix(), Some(parts));
         Self { rows, panels }
     }
 
     /// Of no numbers yet.
-    pub(crate) fn empty(rounded: bool) -> Self {
-        Self::new(Matrix::rows(&[], 0, 0, 0), rounded)
+    pub(crate) fn empty(parts: Parts) -> Self {
+        Self::new(Matrix::rows(&[], 0, 0, 0), parts)
     }
 
     /// As the function of that name, for products with this matrix.

@@ -1,12 +1,13 @@
-//! Numbers in two parts of eight binary digits each, as tiles of bfloat16 take them.
+//! Numbers in two or three parts of eight binary digits each, as tiles of bfloat16 take them.
 //!
-//! A part is what is left of a number, to the nearest of its kind, so both together are within 2^-17
-//! of the number. The idea: Henry, Tang and Heinecke, "Leveraging the bfloat16 Artificial
-//! Intelligence Datatype For Higher-Precision Computations", ARITH 2019. What is not finite gives
-//! parts that are no numbers; below 2^-118 second parts are lost, for tiles take tiny numbers as 0.
+//! The first part is the nearest of its kind, the next ones are of what is left. Two are within 2^-17
+//! of the number, three are all of it. The idea: Henry, Tang and Heinecke, "Leveraging the bfloat16
+//! Artificial Intelligence Datatype For Higher-Precision Computations", ARITH 2019. What is not finite
+//! gives parts that are no numbers; below 2^-118 second parts are lost, and third ones below 2^-110,
+//! for tiles take tiny numbers as 0.
 
 use crate::matrix::Matrix;
-use crate::tiles::{DEPTH, FLOATS, PARTS, SIDE};
+use crate::tiles::{DEPTH, FLOATS, SIDE};
 use std::arch::x86_64::*;
 use std::ops::Range;
 
@@ -18,13 +19,22 @@ pub(crate) fn steps(inner: usize) -> usize {
 /// The parts of every lane, each in its upper half; what is in the lower halves has no meaning.
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn parts(x: __m512) -> [__m512i; PARTS] {
+fn parts<const P: usize>(x: __m512) -> [__m512i; P] {
     // To the nearest number of a part: half of its last place is added, the rest cut off.
     let half = _mm512_set1_epi32(0x8000);
     let upper = _mm512_set1_epi32(0xffff_0000_u32 as i32);
     let first = _mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(x), half), upper);
     let rest = _mm512_sub_ps(x, _mm512_castsi512_ps(first));
-    [first, _mm512_add_epi32(_mm512_castps_si512(rest), half)]
+    let mut parts = [first; P];
+    if P == 2 {
+        // To the nearest again, for what is left after it is lost.
+        parts[1] = _mm512_add_epi32(_mm512_castps_si512(rest), half);
+    } else {
+        let second = _mm512_and_si512(_mm512_castps_si512(rest), upper);
+        parts[1] = second;
+        parts[2] = _mm512_castps_si512(_mm512_sub_ps(rest, _mm512_castsi512_ps(second)));
+    }
+    parts
 }
 
 /// The first `n` lanes.
@@ -40,15 +50,20 @@ fn lanes(n: usize) -> u16 {
 /// their own.
 ///
 /// # Safety
-/// AVX-512; `to` has room for `steps * PARTS * tiles` tiles.
+/// AVX-512; `to` has room for `steps * P * tiles` tiles.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-pub(crate) unsafe fn split_left(to: *mut f32, a: &Matrix, rows: Range<usize>, tiles: usize) {
+pub(crate) unsafe fn split_left<const P: usize>(
+    to: *mut f32,
+    a: &Matrix,
+    rows: Range<usize>,
+    tiles: usize,
+) {
     for step in 0..steps(a.cols) {
         let k = step * DEPTH;
         let terms = a.cols - k;
         for (tile, first) in rows.clone().step_by(SIDE).enumerate() {
             let count = SIDE.min(rows.end - first);
-            let to = to.wrapping_add((step * PARTS * tiles + tile) * FLOATS);
+            let to = to.wrapping_add((step * P * tiles + tile) * FLOATS);
             // SAFETY: the caller's.
             unsafe {
                 if a.col_stride == 1 {
@@ -57,14 +72,14 @@ pub(crate) unsafe fn split_left(to: *mut f32, a: &Matrix, rows: Range<usize>, ti
                         let from = a.data.as_ptr().add((first + r) * a.row_stride + k);
                         let one = _mm512_maskz_loadu_ps(one, from);
                         let two = _mm512_maskz_loadu_ps(two, from.wrapping_add(SIDE));
-                        store_row(to.add(r * SIDE), tiles, one, two);
+                        store_row::<P>(to.add(r * SIDE), tiles, one, two);
                     }
                 } else {
                     let [mut one, mut two] = [[_mm512_setzero_ps(); SIDE]; 2];
                     square(&mut one, a, first, k);
                     square(&mut two, a, first, k + SIDE);
                     for r in 0..count {
-                        store_row(to.add(r * SIDE), tiles, one[r], two[r]);
+                        store_row::<P>(to.add(r * SIDE), tiles, one[r], two[r]);
                     }
                 }
             }
@@ -75,15 +90,15 @@ pub(crate) unsafe fn split_left(to: *mut f32, a: &Matrix, rows: Range<usize>, ti
 /// The parts of [`DEPTH`] numbers, the upper halves of lanes next to each other.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-unsafe fn store_row(to: *mut f32, tiles: usize, one: __m512, two: __m512) {
+unsafe fn store_row<const P: usize>(to: *mut f32, tiles: usize, one: __m512, two: __m512) {
     // SAFETY: the caller's.
     unsafe {
         let odd = _mm512_set_epi16(
             63, 61, 59, 57, 55, 53, 51, 49, 47, 45, 43, 41, 39, 37, 35, 33, 31, 29, 27, 25, 23, 21,
             19, 17, 15, 13, 11, 9, 7, 5, 3, 1,
         );
-        let (one, two) = (parts(one), parts(two));
-        for p in 0..PARTS {
+        let (one, two) = (parts::<P>(one), parts::<P>(two));
+        for p in 0..P {
             let halves = _mm512_permutex2var_epi16(one[p], odd, two[p]);
             _mm512_store_si512(to.add(p * tiles * FLOATS).cast(), halves);
         }
@@ -94,11 +109,16 @@ unsafe fn store_row(to: *mut f32, tiles: usize, one: __m512, two: __m512) {
 /// of a tile has two numbers of every column, zeros beyond the matrix.
 ///
 /// # Safety
-/// AVX-512; `to` has room for `steps * PARTS * tiles` tiles.
+/// AVX-512; `to` has room for `steps * P * tiles` tiles.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-pub(crate) unsafe fn split_right(to: *mut f32, b: &Matrix, column: usize, tiles: usize) {
+pub(crate) unsafe fn split_right<const P: usize>(
+    to: *mut f32,
+    b: &Matrix,
+    column: usize,
+    tiles: usize,
+) {
     for step in 0..steps(b.rows) {
-        let to = to.wrapping_add(step * PARTS * tiles * FLOATS);
+        let to = to.wrapping_add(step * P * tiles * FLOATS);
         for tile in 0..tiles {
             for half in 0..2 {
                 let to = to.wrapping_add((tile * SIDE + half * SIDE / 2) * SIDE);
@@ -107,7 +127,7 @@ pub(crate) unsafe fn split_right(to: *mut f32, b: &Matrix, column: usize, tiles:
                     let mut rows = [_mm512_setzero_ps(); SIDE];
                     square(&mut rows, b, step * DEPTH + half * SIDE, column + tile * SIDE);
                     for (pair, rows) in rows.as_chunks::<2>().0.iter().enumerate() {
-                        store_pair(to.add(pair * SIDE), tiles, rows[0], rows[1]);
+                        store_pair::<P>(to.add(pair * SIDE), tiles, rows[0], rows[1]);
                     }
                 }
             }
@@ -118,11 +138,11 @@ pub(crate) unsafe fn split_right(to: *mut f32, b: &Matrix, column: usize, tiles:
 /// The parts of two rows, those of a column next to each other.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw")]
-unsafe fn store_pair(to: *mut f32, tiles: usize, even: __m512, odd: __m512) {
+unsafe fn store_pair<const P: usize>(to: *mut f32, tiles: usize, even: __m512, odd: __m512) {
     // SAFETY: the caller's.
     unsafe {
-        let (even, odd) = (parts(even), parts(odd));
-        for p in 0..PARTS {
+        let (even, odd) = (parts::<P>(even), parts::<P>(odd));
+        for p in 0..P {
             let even = _mm512_srli_epi32::<16>(even[p]);
             let pair = _mm512_mask_blend_epi16(0xaaaa_aaaa, even, odd[p]);
             _mm512_store_si512(to.add(p * tiles * FLOATS).cast(), pair);

@@ -1,5 +1,5 @@
-//! Products by matrix tiles: both matrices in two parts of bfloat16, three of the four products of
-//! parts, sums in `f32`. How exact that is: [`crate::rounding`].
+//! Products by matrix tiles: both matrices in `P` parts of bfloat16, two or three, of whose products
+//! three or six are made, and sums in `f32`. How exact that is: [`crate::rounding`].
 
 use crate::activation::Activation;
 use crate::isa::{Avx512, Isa};
@@ -8,7 +8,7 @@ use crate::packed::{Line, as_floats_mut};
 use crate::product::{Epilogue, Right};
 use crate::simd::Vector;
 use crate::tile_parts::{split_left, steps};
-use crate::tiles::{FLOATS, PARTS, SIDE, Tiles};
+use crate::tiles::{FLOATS, SIDE, Tiles};
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -22,7 +22,7 @@ pub(crate) const PANEL: usize = 2;
 /// # Safety
 /// Tiles are available, and AVX-512.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
-pub(crate) unsafe fn tile_product(
+pub(crate) unsafe fn tile_product<const P: usize>(
     dst: *mut f32,
     stride: usize,
     a: &Matrix,
@@ -34,7 +34,7 @@ pub(crate) unsafe fn tile_product(
     }
     LEFT.with_borrow_mut(|left| {
         let steps = steps(a.cols);
-        left.resize(left.len().max(steps * PARTS * 2 * FLOATS / Line::FLOATS), Line::ZERO);
+        left.resize(left.len().max(steps * P * 2 * FLOATS / Line::FLOATS), Line::ZERO);
         let left = as_floats_mut(left).as_mut_ptr();
         let to = Output { dst, stride, then };
         // SAFETY: the caller's.
@@ -43,11 +43,11 @@ pub(crate) unsafe fn tile_product(
             for first in (0..a.rows).step_by(2 * SIDE) {
                 let count = (a.rows - first).min(2 * SIDE);
                 if count > SIDE {
-                    split_left(left, a, first..first + count, 2);
-                    panels::<2>(&tiles, &to, (first, count), left, steps, right);
+                    split_left::<P>(left, a, first..first + count, 2);
+                    panels::<P, 2>(&tiles, &to, (first, count), left, steps, right);
                 } else {
-                    split_left(left, a, first..first + count, 1);
-                    panels::<1>(&tiles, &to, (first, count), left, steps, right);
+                    split_left::<P>(left, a, first..first + count, 1);
+                    panels::<P, 1>(&tiles, &to, (first, count), left, steps, right);
                 }
             }
         }
@@ -63,7 +63,7 @@ struct Output<'a> {
 
 /// `R` tiles of rows, whose parts are at `left`, times every panel.
 #[inline(always)]
-unsafe fn panels<const R: usize>(
+unsafe fn panels<const P: usize, const R: usize>(
     tiles: &Tiles,
     to: &Output,
     rows: (usize, usize),
@@ -81,9 +81,9 @@ unsafe fn panels<const R: usize>(
         // SAFETY: the caller's.
         unsafe {
             if panel.vectors == PANEL {
-                panel_sums::<R, 2>(tiles, left, b, steps, &mut waiting, to);
+                panel_sums::<P, R, 2>(tiles, left, b, steps, &mut waiting, to);
             } else {
-                panel_sums::<R, 1>(tiles, left, b, steps, &mut waiting, to);
+                panel_sums::<P, R, 1>(tiles, left, b, steps, &mut waiting, to);
             }
             tiles.store(sums);
         }
@@ -99,7 +99,7 @@ unsafe fn panels<const R: usize>(
 /// The sums of a panel. Tiles work beside the rest of a core, so the sums of the panel before are
 /// finished between the steps of these.
 #[inline(always)]
-unsafe fn panel_sums<const R: usize, const C: usize>(
+unsafe fn panel_sums<const P: usize, const R: usize, const C: usize>(
     tiles: &Tiles,
     left: *const f32,
     right: *const f32,
@@ -109,10 +109,13 @@ unsafe fn panel_sums<const R: usize, const C: usize>(
 ) {
     tiles.clear();
     for step in 0..steps {
-        let at = |tiles: usize| step * PARTS * tiles * FLOATS;
+        let left_at = |step: usize| left.wrapping_add(step * P * R * FLOATS);
+        let b = right.wrapping_add(step * P * C * FLOATS);
+        // After the last one of this panel comes the first one again, for the next panel.
+        let next = left_at(if step + 1 == steps { 0 } else { step + 1 });
         // SAFETY: the caller's.
         unsafe {
-            tiles.add::<R, C>(left.wrapping_add(at(R)), right.wrapping_add(at(C)));
+            tiles.add::<P, R, C>(left_at(step), b, next);
             if let Some(waiting) = waiting {
                 waiting.finish_some(to);
             }
@@ -197,6 +200,11 @@ unsafe fn finish_rows<const R: usize, const N: usize>(
     columns: &Range<usize>,
     activation: Activation,
 ) {
+    // Copies, for what is stored below might be what a reference points to.
+    let (dst, stride) = (to.dst, to.stride);
+    let Epilogue { bias, rows: added, accumulate, .. } = *to.then;
+    let repeat = added.map_or(1, |rows| rows.repeat);
+    let begin = (first / repeat, first % repeat);
     for v in 0..N {
         let column = columns.start + v * V::LANES;
         let lanes = V::LANES.min(columns.end - column);
@@ -204,12 +212,12 @@ unsafe fn finish_rows<const R: usize, const N: usize>(
         // SAFETY: `lanes` of every operand from `column` are within its checked extent.
         unsafe {
             let load = |p: *const f32| if whole { V::load(p) } else { V::load_part(p, lanes) };
-            let bias = match to.then.bias {
+            let bias = match bias {
                 Some(bias) => load(bias.as_ptr().add(column)),
                 None => V::splat(0.0),
             };
-            let repeat = to.then.rows.map_or(1, |rows| rows.repeat);
-            let (mut added, mut within) = (first / repeat, first % repeat);
+            let (mut row, mut within) = begin;
+            let mut at = dst.add(first * stride + column);
             for r in 0..count {
                 let sum = |r: usize, v: usize| V::load(sums.wrapping_add((r * PANEL + v) * SIDE));
                 let mut y = sum(r, v).add(bias);
@@ -223,15 +231,14 @@ unsafe fn finish_rows<const R: usize, const N: usize>(
                 if N == 1 && R == 1 {
                     y = y.add(sum(r + SIDE, 1));
                 }
-                if let Some(rows) = &to.then.rows {
-                    y = y.add(load(rows.data.as_ptr().add(added * rows.stride + column)));
+                if let Some(added) = &added {
+                    y = y.add(load(added.data.as_ptr().add(row * added.stride + column)));
                     within += 1;
                     if within == repeat {
-                        (added, within) = (added + 1, 0);
+                        (row, within) = (row + 1, 0);
                     }
                 }
-                let at = to.dst.add((first + r) * to.stride + column);
-                if to.then.accumulate {
+                if accumulate {
                     y = y.add(load(at));
                 }
                 let y = activation.of(y);
@@ -240,6 +247,7 @@ unsafe fn finish_rows<const R: usize, const N: usize>(
                 } else {
                     y.store_part(at, lanes);
                 }
+                at = at.wrapping_add(stride);
             }
         }
     }

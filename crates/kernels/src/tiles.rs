@@ -12,8 +12,6 @@ pub(crate) const SIDE: usize = 16;
 pub(crate) const DEPTH: usize = 32;
 /// A tile's memory, in floats.
 pub(crate) const FLOATS: usize = 256;
-/// Parts of a number, each a tile's; see [`crate::tile_parts`].
-pub(crate) const PARTS: usize = 2;
 
 /// Whether this processor has tiles for bfloat16 and the system lets this process use them.
 pub(crate) fn available() -> bool {
@@ -83,21 +81,33 @@ impl Tiles {
         }
     }
 
-    /// Adds [`DEPTH`] terms to the sums: `R` tiles of the left matrix times `C` of the right one. In
-    /// memory there is part after part, of each tile after tile. Of the four products of parts that
-    /// of the second ones is left out.
+    /// Adds [`DEPTH`] terms to the sums: `R` tiles of the left matrix times `C` of the right one, each
+    /// in `P` parts (see [`crate::tile_parts`]). In memory there is part after part, of each tile
+    /// after tile. Products of parts that no sum would show are left out: of two parts that of the
+    /// second ones, of three those of a third with another's second or third.
+    ///
+    /// The left matrix's step after this one is at `next`, that of the right one follows.
     ///
     /// # Safety
-    /// `PARTS * R` tiles can be read at `a`, `PARTS * C` at `b`.
+    /// `P * R` tiles can be read at `a`, `P * C` at `b`.
     #[inline(always)]
-    pub(crate) unsafe fn add<const R: usize, const C: usize>(&self, a: *const f32, b: *const f32) {
+    pub(crate) unsafe fn add<const P: usize, const R: usize, const C: usize>(
+        &self,
+        a: *const f32,
+        b: *const f32,
+        next: *const f32,
+    ) {
         // SAFETY: the caller's.
         unsafe {
-            match (R, C) {
-                (2, 2) => two_by_two(a, b),
-                (1, 2) => one_by_two(a, b),
-                (2, 1) => two_by_one(a, b),
-                _ => one_by_one(a, b),
+            match (P, R, C) {
+                (2, 2, 2) => two_by_two_in_two(a, b, next),
+                (2, 1, 2) => one_by_two_in_two(a, b),
+                (2, 2, 1) => two_by_one_in_two(a, b),
+                (2, ..) => one_by_one_in_two(a, b),
+                (_, 2, 2) => two_by_two_in_three(a, b, next),
+                (_, 1, 2) => one_by_two_in_three(a, b),
+                (_, 2, 1) => two_by_one_in_three(a, b),
+                _ => one_by_one_in_three(a, b),
             }
         }
     }
@@ -131,42 +141,51 @@ impl Drop for Tiles {
     }
 }
 
-/// Fetches six lines of the next step of both matrices, `$bytes_a` and `$bytes_b` further, from `$at`
-/// bytes of it on: tiles come from the second cache, and so late that the tiles' unit would wait for
-/// them. Where another thread has a share of the core, that unit gains even from lines that it has.
-macro_rules! ahead {
-    ($bytes_a:literal, $bytes_b:literal, $at:literal) => {
-        concat!(
-            ahead!("a", $bytes_a, $at, "0"),
-            ahead!("b", $bytes_b, $at, "0"),
-            ahead!("a", $bytes_a, $at, "64"),
-            ahead!("b", $bytes_b, $at, "64"),
-            ahead!("a", $bytes_a, $at, "128"),
-            ahead!("b", $bytes_b, $at, "128"),
-            ahead!("a", $bytes_a, $at, "192"),
-            ahead!("b", $bytes_b, $at, "192"),
-            ahead!("a", $bytes_a, $at, "256"),
-            ahead!("b", $bytes_b, $at, "256"),
-            ahead!("a", $bytes_a, $at, "320"),
-            ahead!("b", $bytes_b, $at, "320"),
-        )
-    };
-    ($of:literal, $bytes:literal, $at:literal, $line:literal) => {
-        concat!("prefetcht0 [{", $of, "} + ", $bytes, " + ", $at, " + ", $line, "]\n")
+/// Reads to tile `$tile` that which comes `$index`th in a step of matrix `$of`.
+macro_rules! read {
+    ($tile:literal, $of:literal, $index:literal) => {
+        concat!("tileloadd tmm", $tile, ", [{", $of, "} + {line} + 1024 * ", $index, "]\n")
     };
 }
 
-/// The instructions of a step, tiles 0 to 3 the sums.
+/// Adds the product of two tiles to a third.
+macro_rules! add {
+    ($sum:literal, $left:literal, $right:literal) => {
+        concat!("tdpbf16ps tmm", $sum, ", tmm", $left, ", tmm", $right, "\n")
+    };
+}
+
+/// Fetches the `$index`th four lines of the next step, of the right matrix `$bytes` further, for tiles
+/// come from the second cache.
+macro_rules! fetch {
+    ($bytes:literal, $index:literal) => {
+        concat!(
+            fetch!("next", "0", $index, "0"),
+            fetch!("b", $bytes, $index, "0"),
+            fetch!("next", "0", $index, "64"),
+            fetch!("b", $bytes, $index, "64"),
+            fetch!("next", "0", $index, "128"),
+            fetch!("b", $bytes, $index, "128"),
+            fetch!("next", "0", $index, "192"),
+            fetch!("b", $bytes, $index, "192"),
+        )
+    };
+    ($of:literal, $bytes:literal, $index:literal, $line:literal) => {
+        concat!("prefetcht0 [{", $of, "} + ", $bytes, " + 256 * ", $index, " + ", $line, "]\n")
+    };
+}
+
+/// The instructions of a step, tiles 0 to 3 the sums, 4 and 5 of the left matrix, 6 and 7 of the
+/// right one.
 macro_rules! kernel {
-    ($name:ident, $($line:expr),* $(,)?) => {
+    ($name:ident($($pointer:ident),*), $($line:expr),* $(,)?) => {
         #[inline(always)]
-        unsafe fn $name(a: *const f32, b: *const f32) {
+        unsafe fn $name($($pointer: *const f32),*) {
             // SAFETY: the caller's of `Tiles::add`.
             unsafe {
                 asm!(
                     $($line,)*
-                    a = in(reg) a,
-                    b = in(reg) b,
+                    $($pointer = in(reg) $pointer,)*
                     line = in(reg) 64usize,
                     options(nostack, readonly),
                 );
@@ -175,99 +194,226 @@ macro_rules! kernel {
     };
 }
 
-// Small products of parts come first. Tiles 4 and 5 are of the left matrix, 6 and 7 of the right
-// one; each is read again right after its last use. The same sum comes again after four products,
-// which is how long it takes.
+// Small products of parts come first. A tile is read again right after its last use, long before
+// its next; the same sum comes again after three or four products, which is how long it takes.
+// While others use the core, products that follow each other without eight instructions between them
+// take up to twice as long, and late reads a quarter longer.
 kernel!(
-    two_by_two,
-    // First part of the left, second of the right.
-    "tileloadd tmm4, [{a} + {line}]",
-    "tileloadd tmm6, [{b} + {line} + 2048]",
-    "tdpbf16ps tmm0, tmm4, tmm6",
-    ahead!("4096", "4096", "0"),
-    "tileloadd tmm7, [{b} + {line} + 3072]",
-    "tdpbf16ps tmm1, tmm4, tmm7",
-    ahead!("4096", "4096", "384"),
-    "tileloadd tmm5, [{a} + {line} + 1024]",
-    "tdpbf16ps tmm2, tmm5, tmm6",
-    ahead!("4096", "4096", "768"),
-    "tileloadd tmm6, [{b} + {line}]",
-    "tdpbf16ps tmm3, tmm5, tmm7",
-    ahead!("4096", "4096", "1152"),
-    "tileloadd tmm7, [{b} + {line} + 1024]",
-    // First, first.
-    "tdpbf16ps tmm0, tmm4, tmm6",
-    ahead!("4096", "4096", "1536"),
-    "tdpbf16ps tmm1, tmm4, tmm7",
-    ahead!("4096", "4096", "1920"),
-    "tileloadd tmm4, [{a} + {line} + 2048]",
-    "tdpbf16ps tmm2, tmm5, tmm6",
-    ahead!("4096", "4096", "2304"),
-    "tdpbf16ps tmm3, tmm5, tmm7",
-    ahead!("4096", "4096", "2688"),
-    "tileloadd tmm5, [{a} + {line} + 3072]",
-    // Second, first.
-    "tdpbf16ps tmm0, tmm4, tmm6",
-    ahead!("4096", "4096", "3072"),
-    "tdpbf16ps tmm1, tmm4, tmm7",
-    ahead!("4096", "4096", "3456"),
-    "tdpbf16ps tmm2, tmm5, tmm6",
-    ahead!("4096", "4096", "3840"),
-    "tdpbf16ps tmm3, tmm5, tmm7",
+    two_by_two_in_two(a, b, next),
+    read!("4", "a", "0"),
+    read!("6", "b", "2"),
+    add!("0", "4", "6"),
+    fetch!("4096", "0"),
+    read!("5", "a", "1"),
+    read!("7", "b", "3"),
+    add!("2", "5", "6"),
+    fetch!("4096", "1"),
+    read!("6", "b", "0"),
+    add!("1", "4", "7"),
+    fetch!("4096", "2"),
+    fetch!("4096", "3"),
+    add!("3", "5", "7"),
+    fetch!("4096", "4"),
+    read!("7", "b", "1"),
+    add!("0", "4", "6"),
+    fetch!("4096", "5"),
+    add!("1", "4", "7"),
+    fetch!("4096", "6"),
+    fetch!("4096", "7"),
+    read!("4", "a", "2"),
+    add!("2", "5", "6"),
+    fetch!("4096", "8"),
+    add!("3", "5", "7"),
+    fetch!("4096", "9"),
+    read!("5", "a", "3"),
+    add!("0", "4", "6"),
+    fetch!("4096", "10"),
+    fetch!("4096", "11"),
+    add!("1", "4", "7"),
+    fetch!("4096", "12"),
+    add!("2", "5", "6"),
+    fetch!("4096", "13"),
+    add!("3", "5", "7"),
+    fetch!("4096", "14"),
+    fetch!("4096", "15"),
 );
 
-// Products of first parts to tiles 2 and 3, others to 0 and 1.
 kernel!(
-    one_by_two,
-    "tileloadd tmm4, [{a} + {line}]",
-    "tileloadd tmm6, [{b} + {line} + 2048]",
-    "tdpbf16ps tmm0, tmm4, tmm6",
-    ahead!("2048", "4096", "0"),
-    "tileloadd tmm7, [{b} + {line} + 3072]",
-    "tdpbf16ps tmm1, tmm4, tmm7",
-    ahead!("2048", "4096", "384"),
-    "tileloadd tmm6, [{b} + {line}]",
-    "tdpbf16ps tmm2, tmm4, tmm6",
-    ahead!("2048", "4096", "768"),
-    "tileloadd tmm7, [{b} + {line} + 1024]",
-    "tdpbf16ps tmm3, tmm4, tmm7",
-    ahead!("2048", "4096", "1152"),
-    "tileloadd tmm5, [{a} + {line} + 1024]",
-    "tdpbf16ps tmm0, tmm5, tmm6",
-    ahead!("2048", "4096", "1536"),
-    "tdpbf16ps tmm1, tmm5, tmm7",
+    two_by_two_in_three(a, b, next),
+    read!("4", "a", "4"),
+    read!("6", "b", "0"),
+    add!("0", "4", "6"),
+    fetch!("6144", "0"),
+    read!("7", "b", "1"),
+    read!("5", "a", "5"),
+    add!("1", "4", "7"),
+    fetch!("6144", "1"),
+    read!("4", "a", "2"),
+    add!("2", "5", "6"),
+    fetch!("6144", "2"),
+    add!("3", "5", "7"),
+    fetch!("6144", "3"),
+    read!("5", "a", "3"),
+    add!("0", "4", "6"),
+    fetch!("6144", "4"),
+    add!("2", "5", "6"),
+    fetch!("6144", "5"),
+    read!("6", "b", "2"),
+    add!("1", "4", "7"),
+    fetch!("6144", "6"),
+    add!("3", "5", "7"),
+    fetch!("6144", "7"),
+    read!("7", "b", "3"),
+    add!("0", "4", "6"),
+    fetch!("6144", "8"),
+    add!("1", "4", "7"),
+    fetch!("6144", "9"),
+    read!("4", "a", "0"),
+    add!("2", "5", "6"),
+    fetch!("6144", "10"),
+    add!("3", "5", "7"),
+    fetch!("6144", "11"),
+    read!("5", "a", "1"),
+    add!("0", "4", "6"),
+    fetch!("6144", "12"),
+    add!("2", "5", "6"),
+    fetch!("6144", "13"),
+    read!("6", "b", "4"),
+    add!("1", "4", "7"),
+    fetch!("6144", "14"),
+    add!("3", "5", "7"),
+    fetch!("6144", "15"),
+    read!("7", "b", "5"),
+    add!("0", "4", "6"),
+    fetch!("6144", "16"),
+    add!("2", "5", "6"),
+    fetch!("6144", "17"),
+    read!("6", "b", "0"),
+    add!("1", "4", "7"),
+    fetch!("6144", "18"),
+    add!("3", "5", "7"),
+    fetch!("6144", "19"),
+    read!("7", "b", "1"),
+    add!("0", "4", "6"),
+    fetch!("6144", "20"),
+    add!("1", "4", "7"),
+    fetch!("6144", "21"),
+    add!("2", "5", "6"),
+    fetch!("6144", "22"),
+    add!("3", "5", "7"),
+    fetch!("6144", "23"),
 );
 
-// Products of first parts to tiles 1 and 3, others to 0 and 2.
+// With fewer tiles there are more sums of each.
 kernel!(
-    two_by_one,
-    "tileloadd tmm4, [{a} + {line}]",
-    "tileloadd tmm6, [{b} + {line} + 1024]",
-    "tdpbf16ps tmm0, tmm4, tmm6",
-    ahead!("4096", "2048", "0"),
-    "tileloadd tmm5, [{a} + {line} + 1024]",
-    "tdpbf16ps tmm2, tmm5, tmm6",
-    ahead!("4096", "2048", "384"),
-    "tileloadd tmm7, [{b} + {line}]",
-    "tdpbf16ps tmm1, tmm4, tmm7",
-    ahead!("4096", "2048", "768"),
-    "tdpbf16ps tmm3, tmm5, tmm7",
-    ahead!("4096", "2048", "1152"),
-    "tileloadd tmm4, [{a} + {line} + 2048]",
-    "tdpbf16ps tmm0, tmm4, tmm7",
-    ahead!("4096", "2048", "1536"),
-    "tileloadd tmm5, [{a} + {line} + 3072]",
-    "tdpbf16ps tmm2, tmm5, tmm7",
+    one_by_two_in_two(a, b),
+    read!("4", "a", "0"),
+    read!("6", "b", "2"),
+    add!("0", "4", "6"),
+    read!("7", "b", "3"),
+    read!("6", "b", "0"),
+    add!("1", "4", "7"),
+    read!("7", "b", "1"),
+    add!("2", "4", "6"),
+    read!("5", "a", "1"),
+    add!("3", "4", "7"),
+    add!("0", "5", "6"),
+    add!("1", "5", "7"),
 );
 
-// Every product to another tile than the one before.
 kernel!(
-    one_by_one,
-    "tileloadd tmm4, [{a} + {line}]",
-    "tileloadd tmm6, [{b} + {line} + 1024]",
-    "tdpbf16ps tmm0, tmm4, tmm6",
-    "tileloadd tmm7, [{b} + {line}]",
-    "tdpbf16ps tmm1, tmm4, tmm7",
-    "tileloadd tmm5, [{a} + {line} + 1024]",
-    "tdpbf16ps tmm2, tmm5, tmm7",
+    two_by_one_in_two(a, b),
+    read!("4", "a", "0"),
+    read!("6", "b", "1"),
+    add!("0", "4", "6"),
+    read!("5", "a", "1"),
+    read!("7", "b", "0"),
+    add!("2", "5", "6"),
+    add!("1", "4", "7"),
+    read!("4", "a", "2"),
+    add!("3", "5", "7"),
+    read!("5", "a", "3"),
+    add!("0", "4", "7"),
+    add!("2", "5", "7"),
+);
+
+kernel!(
+    one_by_one_in_two(a, b),
+    read!("4", "a", "0"),
+    read!("6", "b", "1"),
+    add!("0", "4", "6"),
+    read!("7", "b", "0"),
+    read!("5", "a", "1"),
+    add!("1", "4", "7"),
+    add!("2", "5", "7"),
+);
+
+kernel!(
+    one_by_two_in_three(a, b),
+    read!("4", "a", "2"),
+    read!("6", "b", "0"),
+    add!("0", "4", "6"),
+    read!("7", "b", "1"),
+    read!("5", "a", "1"),
+    add!("1", "4", "7"),
+    read!("4", "a", "0"),
+    add!("2", "5", "6"),
+    read!("6", "b", "2"),
+    add!("3", "5", "7"),
+    read!("7", "b", "3"),
+    add!("0", "5", "6"),
+    add!("1", "5", "7"),
+    add!("2", "4", "6"),
+    read!("6", "b", "4"),
+    add!("3", "4", "7"),
+    read!("7", "b", "5"),
+    add!("0", "4", "6"),
+    read!("6", "b", "0"),
+    add!("1", "4", "7"),
+    read!("7", "b", "1"),
+    add!("2", "4", "6"),
+    add!("3", "4", "7"),
+);
+
+kernel!(
+    two_by_one_in_three(a, b),
+    read!("4", "a", "4"),
+    read!("6", "b", "0"),
+    add!("0", "4", "6"),
+    read!("5", "a", "5"),
+    read!("4", "a", "2"),
+    add!("2", "5", "6"),
+    read!("5", "a", "3"),
+    add!("1", "4", "6"),
+    read!("7", "b", "1"),
+    add!("3", "5", "6"),
+    read!("6", "b", "2"),
+    add!("0", "4", "7"),
+    read!("4", "a", "0"),
+    add!("2", "5", "7"),
+    read!("5", "a", "1"),
+    add!("1", "4", "7"),
+    add!("3", "5", "7"),
+    read!("7", "b", "0"),
+    add!("0", "4", "6"),
+    add!("2", "5", "6"),
+    add!("1", "4", "7"),
+    add!("3", "5", "7"),
+);
+
+kernel!(
+    one_by_one_in_three(a, b),
+    read!("4", "a", "2"),
+    read!("6", "b", "0"),
+    add!("0", "4", "6"),
+    read!("5", "a", "1"),
+    read!("7", "b", "1"),
+    read!("4", "a", "0"),
+    add!("1", "5", "6"),
+    read!("6", "b", "2"),
+    add!("2", "5", "7"),
+    add!("3", "4", "7"),
+    read!("7", "b", "0"),
+    add!("0", "4", "6"),
+    add!("1", "4", "7"),
 );
