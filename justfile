@@ -14,7 +14,7 @@ hgad *args:
 test:
     cargo test --workspace --release
 
-# The parity tests without AVX-512 (avx2), or with what every processor has (baseline).
+# The parity tests without matrix tiles (avx512), without AVX-512 (avx2), or with what every processor has (baseline).
 test-isa isa:
     HGAD_ISA={{isa}} cargo test --release -p hgad-kernels -p hgad-flows -p hgad-backbones -p hgad-experiment
 

@@ -31,10 +31,10 @@ fn target() -> String {
     format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS)
 }
 
-/// Whether a flow's products can be rounded, and so be faster, here.
+/// Whether a flow's products are made by matrix tiles here.
 fn matrix_tiles() -> Finding {
     let (has, text) = match hgad_kernels::has_tiles() {
-        true => (true, "usable; `train.matmul = \"tf32\"` has a flow's products made there"),
+        true => (true, "used by a flow's products; `train.matmul = \"tf32\"` makes them faster, rounded"),
         false => (false, "none"),
     };
     Finding::new("matrix tiles", text).value(has)
@@ -52,8 +52,8 @@ pub fn processor() -> Section {
         false => format!("this processor has {best}; HGAD_ISA is {asked}"),
     };
     let mut kernels = Finding::new("kernels on", format!("{chosen}, {how}")).value(chosen);
-    if !["", "avx2", "baseline"].contains(&asked.as_str()) {
-        let way_out = "unset it, or set it to avx2 or baseline, which lower what is used";
+    if !["", "avx512", "avx2", "baseline"].contains(&asked.as_str()) {
+        let way_out = "unset it, or set it to avx512, avx2 or baseline, which lower what is used";
         kernels = kernels.wrong("HGAD_ISA has no such value", way_out);
     }
     let features = features();
