@@ -18,7 +18,7 @@ enum Shown {
 const VARIABLES: [(&str, &str, Shown); 18] = [
     ("HGAD_DATA", "data root where an experiment names none", Shown::Whole),
     ("HGAD_CACHE", "folder of cached features", Shown::Whole),
-    ("HGAD_ISA", "lowers the instruction set: avx512 (without tiles), avx2, baseline", Shown::Whole),
+    ("HGAD_ISA", "lowers the instruction set: avx512, avx2, baseline", Shown::Whole),
     ("HGAD_LOG", "log lines of the libraries: debug, hgad_serve=trace", Shown::Whole),
     ("HGAD_TOKEN", "bearer token of `hgad serve`", Shown::Secret),
     ("HF_HOME", "folder of the Hugging Face cache", Shown::Whole),

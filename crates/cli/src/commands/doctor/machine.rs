@@ -34,7 +34,7 @@ fn target() -> String {
 /// Whether a flow's products are made by matrix tiles here.
 fn matrix_tiles() -> Finding {
     let (has, text) = match hgad_kernels::has_tiles() {
-        true => (true, "used by a flow's products; `train.matmul = \"tf32\"` makes them faster, rounded"),
+        true => (true, "a flow's products are made there; `train.matmul = \"tf32\"` rounds them"),
         false => (false, "none"),
     };
     Finding::new("matrix tiles", text).value(has)
