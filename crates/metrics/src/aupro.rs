@@ -36,7 +36,7 @@ pub fn aupro(
         let label = regions.labels[pixel % area] as usize;
         1.0 / (regions.areas[label - 1] as f64 * total as f64)
     };
-    let sweep = Sweep::new(maps, masks, weight)?;
+    let sweep = Sweep::until(maps, masks, weight, limit)?;
     sweep.require_negatives()?;
 
     let negatives = sweep.negatives as f64;

@@ -24,10 +24,14 @@ struct Block<P> {
     negatives: Vec<u32>,
 }
 
-/// Scores sorted in descending order, positives apart from negatives.
+/// Buckets of scores, for a bound on those that are needed: sign, exponent and three digits more.
+const BUCKET_BITS: u32 = 12;
+
+/// Scores sorted in descending order, positives apart from negatives, down to some score.
 pub(crate) struct Sweep<P> {
     /// Blocks in descending order of score.
     blocks: Vec<Block<P>>,
+    /// Of all scores.
     pub(crate) positives: u64,
     pub(crate) negatives: u64,
 }
@@ -57,17 +61,31 @@ impl<P: Copy + Send + Sync> Sweep<P> {
         labels: &[bool],
         payload: impl Fn(usize) -> P + Sync,
     ) -> Result<Self, MetricError> {
+        Self::until(scores, labels, payload, 1.0)
+    }
+
+    /// The same as far as it takes to have more than the share `limit` of negatives above, or all: the
+    /// rest is not sorted.
+    pub(crate) fn until(
+        scores: &[f32],
+        labels: &[bool],
+        payload: impl Fn(usize) -> P + Sync,
+        limit: f64,
+    ) -> Result<Self, MetricError> {
         check_lengths(scores, labels)?;
         check_finite(scores)?;
-        let blocks: Vec<Block<P>> = key_ranges(scores)
-            .into_par_iter()
-            .map(|(first, last)| sorted_block(scores, labels, &payload, first, last))
-            .collect();
-        let positives: u64 = blocks.iter().map(|b| b.positives.len() as u64).sum();
+        let positives: usize =
+            labels.par_chunks(PARALLEL_LIMIT).map(|l| l.iter().filter(|&&l| l).count()).sum();
         if positives == 0 {
             return Err(MetricError::NoPositives { count: labels.len() });
         }
-        Ok(Self { blocks, positives, negatives: scores.len() as u64 - positives })
+        let negatives = labels.len() - positives;
+        let last = last_key(scores, labels, limit * negatives as f64);
+        let blocks: Vec<Block<P>> = key_ranges(scores, last)
+            .into_par_iter()
+            .map(|(first, last)| sorted_block(scores, labels, &payload, first, last))
+            .collect();
+        Ok(Self { blocks, positives: positives as u64, negatives: negatives as u64 })
     }
 
     /// An error if there is no negative.
@@ -145,17 +163,46 @@ pub(crate) fn check_finite(scores: &[f32]) -> Result<(), MetricError> {
     }
 }
 
-/// Inclusive ranges of keys that cover all of them and hold about equally many scores each.
-fn key_ranges(scores: &[f32]) -> Vec<(u32, u32)> {
+/// The last key of a bucket by which more than `enough` negatives have come, or of all.
+fn last_key(scores: &[f32], labels: &[bool], enough: f64) -> u32 {
+    const SHIFT: u32 = u32::BITS - BUCKET_BITS;
+    if enough >= scores.len() as f64 || scores.len() < PARALLEL_LIMIT {
+        return u32::MAX;
+    }
+    let counts = scores
+        .par_chunks(PARALLEL_LIMIT)
+        .zip(labels.par_chunks(PARALLEL_LIMIT))
+        .fold(
+            || vec![0u64; 1 << BUCKET_BITS],
+            |mut counts, (scores, labels)| {
+                for (&score, &label) in scores.iter().zip(labels) {
+                    counts[(descending_key(score) >> SHIFT) as usize] += u64::from(!label);
+                }
+                counts
+            },
+        )
+        .reduce(|| vec![0; 1 << BUCKET_BITS], |a, b| a.iter().zip(b).map(|(a, b)| a + b).collect());
+    let mut sum = 0;
+    let reached = counts.iter().position(|count| {
+        sum += count;
+        sum as f64 > enough
+    });
+    reached.map_or(u32::MAX, |bucket| ((bucket as u32) << SHIFT) | ((1 << SHIFT) - 1))
+}
+
+/// Inclusive ranges that cover the keys up to `end` and hold about equally many scores each.
+fn key_ranges(scores: &[f32], end: u32) -> Vec<(u32, u32)> {
     let splits = rayon::current_num_threads();
     if scores.len() < PARALLEL_LIMIT || splits < 2 {
-        return vec![(0, u32::MAX)];
+        return vec![(0, end)];
     }
     let stride = (scores.len() / (splits * SAMPLES_PER_SPLIT)).max(1);
-    let mut sample: Vec<u32> = scores.iter().step_by(stride).map(|&s| descending_key(s)).collect();
+    let keys = scores.iter().step_by(stride).map(|&s| descending_key(s));
+    let mut sample: Vec<u32> = keys.filter(|&key| key < end).collect();
     sample.sort_unstable();
-    let mut last: Vec<u32> = (1..splits).map(|i| sample[i * sample.len() / splits]).collect();
-    last.push(u32::MAX);
+    let at = |i: usize| sample.get(i * sample.len() / splits).copied();
+    let mut last: Vec<u32> = (1..splits).filter_map(at).collect();
+    last.push(end);
     last.dedup();
     let mut first = 0;
     last.into_iter()
@@ -226,6 +273,26 @@ mod tests {
             steps += 1;
         }
         assert_eq!(steps, 1013);
+    }
+
+    #[test]
+    fn a_limit_leaves_out_what_comes_after_it() {
+        let n = 3 * PARALLEL_LIMIT;
+        let scores: Vec<f32> = (0..n).map(|i| ((i * 7919) % 1013) as f32 - 300.0).collect();
+        let labels: Vec<bool> = (0..n).map(|i| (i * 31) % 17 == 0).collect();
+        let whole = Sweep::new(&scores, &labels, |i| i).unwrap();
+        for limit in [1e-9, 0.05, 0.3, 0.999, 1.0] {
+            let some = Sweep::until(&scores, &labels, |i| i, limit).unwrap();
+            assert_eq!((some.positives, some.negatives), (whole.positives, whole.negatives));
+            let seen = |sweep: &Sweep<usize>| -> Vec<(f32, u64, u64, u64)> {
+                let enough = limit * sweep.negatives as f64;
+                let steps = sweep.steps().take_while(|s| s.fp_above as f64 <= enough);
+                steps.map(|s| (s.threshold, s.tp, s.fp_above, s.fp)).collect()
+            };
+            assert_eq!(seen(&some), seen(&whole), "{limit}");
+            let kept: usize = some.blocks.iter().map(|b| b.negatives.len()).sum();
+            assert_eq!(kept < n / 2, limit < 0.4, "{limit}: {kept} of {n}");
+        }
     }
 
     #[test]
