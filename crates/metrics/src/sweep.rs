@@ -80,7 +80,10 @@ impl<P: Copy + Send + Sync> Sweep<P> {
             return Err(MetricError::NoPositives { count: labels.len() });
         }
         let negatives = labels.len() - positives;
-        let last = last_key(scores, labels, limit * negatives as f64);
+        let last = match limit < 1.0 {
+            true => last_key(scores, labels, limit * negatives as f64),
+            false => u32::MAX,
+        };
         let blocks: Vec<Block<P>> = key_ranges(scores, last)
             .into_par_iter()
             .map(|(first, last)| sorted_block(scores, labels, &payload, first, last))
@@ -166,7 +169,7 @@ pub(crate) fn check_finite(scores: &[f32]) -> Result<(), MetricError> {
 /// The last key of a bucket by which more than `enough` negatives have come, or of all.
 fn last_key(scores: &[f32], labels: &[bool], enough: f64) -> u32 {
     const SHIFT: u32 = u32::BITS - BUCKET_BITS;
-    if enough >= scores.len() as f64 || scores.len() < PARALLEL_LIMIT {
+    if scores.len() < PARALLEL_LIMIT {
         return u32::MAX;
     }
     let counts = scores
