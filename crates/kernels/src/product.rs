@@ -8,7 +8,6 @@ use crate::isa::{Isa, dispatch};
 use crate::matrix::Matrix;
 use crate::packed::{Group, Packed, Panel};
 use crate::register_block::{Block, column_panel};
-use crate::rounding::Parts;
 use crate::simd::Vector;
 
 /// What is added to a product before its activation.
@@ -110,6 +109,7 @@ pub(crate) unsafe fn product_raw(
         // SAFETY: panels are only in tiles where there are such.
         #[cfg(target_arch = "x86_64")]
         Some(parts) => unsafe {
+            use crate::rounding::Parts;
             use crate::tile_product::tile_product;
             match parts {
                 Parts::Two => tile_product::<2>(dst, stride, &a, &right, then),
@@ -154,7 +154,7 @@ pub(crate) const TILE: usize = 96;
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::rounding::has_tiles;
+    use crate::rounding::{Parts, has_tiles};
     use Parts::{Three, Two};
 
     /// `n` numbers between -1 and 1.

@@ -15,6 +15,7 @@ pub(crate) enum Parts {
     Three,
 }
 
+#[cfg(target_arch = "x86_64")]
 impl Parts {
     pub(crate) fn count(self) -> usize {
         match self {
