@@ -88,6 +88,16 @@ fn what_is_kept_is_counted() {
 }
 
 #[test]
+fn matrix_tiles_can_be_left_out() {
+    let place = Place::new();
+    let mut c = doctor(&place, &[]);
+    c.env("HGAD_ISA", "avx512");
+    let (code, all) = found(c);
+    assert_eq!(code, Some(0), "{all:#}");
+    assert_eq!(all["processor"]["matrix tiles"]["value"], Value::Bool(false));
+}
+
+#[test]
 fn what_is_wrong_has_a_way_out() {
     let place = Place::new();
     std::fs::write(place.path().join("file"), "").unwrap();

@@ -198,8 +198,9 @@ pub(crate) fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
 /// too little of theirs.
 ///
 /// Three parts, on an Emerald Rapids with K up to 100 and N up to 200: 0.4 to 1.2 times as fast as
-/// registers where this says no, 0.7 to 1.6 where it says yes, little while others use the cores.
+/// registers where this says no, and where it says yes 0.7 to 1.1 while others use the cores, else to 1.6.
 fn tiles_pay(parts: Parts, k: usize, n: usize) -> bool {
+    // Those of a tile: `tiles::DEPTH`, a module that other processors do not have.
     const TERMS: usize = 32;
     has_tiles()
         && match parts {

@@ -24,7 +24,8 @@ struct Block<P> {
     negatives: Vec<u32>,
 }
 
-/// Buckets of scores, for a bound on those that are needed: sign, exponent and three digits more.
+/// Bits of a key that name its bucket, for a bound on the keys that are needed: sign, exponent and
+/// three digits more.
 const BUCKET_BITS: u32 = 12;
 
 /// Scores sorted in descending order, positives apart from negatives, down to some score.
@@ -64,8 +65,8 @@ impl<P: Copy + Send + Sync> Sweep<P> {
         Self::until(scores, labels, payload, 1.0)
     }
 
-    /// The same as far as it takes to have more than the share `limit` of negatives above, or all: the
-    /// rest is not sorted.
+    /// The same down to a score that more than the share `limit` of the negatives reach, of many scores;
+    /// what is below is neither kept nor sorted.
     pub(crate) fn until(
         scores: &[f32],
         labels: &[bool],
@@ -253,11 +254,16 @@ fn sorted_block<P: Copy>(
 mod tests {
     use super::*;
 
+    /// Scores with ties, and labels.
+    fn many() -> (Vec<f32>, Vec<bool>) {
+        let n = 3 * PARALLEL_LIMIT;
+        let scores = (0..n).map(|i| ((i * 7919) % 1013) as f32 - 300.0).collect();
+        (scores, (0..n).map(|i| (i * 31) % 17 == 0).collect())
+    }
+
     #[test]
     fn many_scores_sweep_like_few() {
-        let n = 3 * PARALLEL_LIMIT;
-        let scores: Vec<f32> = (0..n).map(|i| ((i * 7919) % 1013) as f32 - 300.0).collect();
-        let labels: Vec<bool> = (0..n).map(|i| (i * 31) % 17 == 0).collect();
+        let (scores, labels) = many();
         let sweep = Sweep::new(&scores, &labels, |i| i).unwrap();
         let mut steps = 0;
         for step in sweep.steps() {
@@ -280,9 +286,8 @@ mod tests {
 
     #[test]
     fn a_limit_leaves_out_what_comes_after_it() {
-        let n = 3 * PARALLEL_LIMIT;
-        let scores: Vec<f32> = (0..n).map(|i| ((i * 7919) % 1013) as f32 - 300.0).collect();
-        let labels: Vec<bool> = (0..n).map(|i| (i * 31) % 17 == 0).collect();
+        let (scores, labels) = many();
+        let n = scores.len();
         let whole = Sweep::new(&scores, &labels, |i| i).unwrap();
         for limit in [1e-9, 0.05, 0.3, 0.999, 1.0] {
             let some = Sweep::until(&scores, &labels, |i| i, limit).unwrap();

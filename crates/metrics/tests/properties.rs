@@ -76,6 +76,29 @@ fn brute_aupro(maps: &[f32], masks: &[bool], side: usize, limit: f64) -> f64 {
     under / limit
 }
 
+/// So many pixels that those after the limit are left out.
+#[test]
+fn aupro_of_many_pixels_follows_the_curve() {
+    let (side, images) = (64, 17);
+    let mut x = 1u32;
+    let mut draw = || {
+        x = x.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (x >> 8) as f32 / (1 << 24) as f32
+    };
+    let masks: Vec<bool> =
+        (0..side * side * images).map(|i| i % side < 9 && i / 700 % 5 < 2).collect();
+    // 40 values, of which those of anomalous pixels are larger as a rule.
+    let maps: Vec<f32> =
+        masks.iter().map(|&m| (draw() * 30.0 + f32::from(u8::from(m)) * 10.0).floor()).collect();
+    for limit in [0.001, 0.05, 0.3, 0.9, 1.0] {
+        let (got, expected) = (
+            aupro(&maps, &masks, side, side, limit).unwrap(),
+            brute_aupro(&maps, &masks, side, limit),
+        );
+        assert!((got - expected).abs() < 1e-12, "{limit}: {got} and {expected}");
+    }
+}
+
 proptest! {
     #[test]
     fn auroc_is_the_share_of_ordered_pairs((s, l) in labelled_scores()) {
