@@ -48,6 +48,7 @@ mod run_lock;
 pub mod runs;
 mod scaling;
 mod schedule;
+pub mod side_by_side;
 mod start;
 pub mod step;
 mod table;

@@ -12,6 +12,7 @@ use crate::optimizer::{Adam, AdamSettings};
 use crate::progress::{Event, Observer, PassPlace, StepRecord};
 use crate::resident::Resident;
 use crate::schedule::learning_rate;
+use crate::side_by_side::side_by_side;
 use crate::start::start;
 use crate::step::{LevelBatch, Maps, Step, StepLoss};
 use hgad_flows::FlowTrainer;
@@ -185,8 +186,11 @@ impl<'a> Trainer<'a> {
             let maps = read.collect::<Result<Vec<_>, _>>()?;
             let labels: Vec<u32> = members.iter().map(|i| self.labels[*i]).collect();
             // A device works on one level while this prepares the next, and on several at once.
-            let mut pending = Vec::with_capacity(self.model.levels.len());
-            for (index, level) in self.model.levels.iter().enumerate() {
+            let (device, labels) = (self.model.device(), &labels);
+            let (settings, losses) = (&self.settings, &self.losses);
+            let own = self.flow_trainers.iter_mut().zip(&mut self.optimizers);
+            let levels = self.model.levels.iter().zip(own).enumerate();
+            let steps = levels.map(|(index, (level, (trainer, adam)))| {
                 let (device, chunk) = (level.device(), train.chunk(level.device()));
                 let mut rows =
                     rows(train.positions, &level.shape, level.flow.whole_maps(), &mut places);
@@ -209,12 +213,14 @@ impl<'a> Trainer<'a> {
                         Maps::Device(resident.batch(members, (of_level, channels), device, read)?)
                     }
                 };
-                let batch = LevelBatch { maps, labels: &labels };
-                let trainer = self.flow_trainers[index].as_deref_mut();
-                let mut of_level = Step { level, loss: &self.losses[index], trainer, epoch, chunk };
-                let adam = &mut self.optimizers[index];
-                pending.push(of_level.run(&batch, rows, adam, rate, &self.settings)?);
-            }
+                let (loss, trainer) = (&losses[index], trainer.as_deref_mut());
+                let mut step = Step { level, loss, trainer, epoch, chunk };
+                Ok(move || {
+                    let batch = LevelBatch { maps, labels };
+                    step.run(&batch, rows, adam, rate, settings)
+                })
+            });
+            let pending = side_by_side(device, steps)?;
             for (index, losses) in pending.iter().enumerate() {
                 let losses = losses.read()?;
                 if !losses.total.is_finite() {

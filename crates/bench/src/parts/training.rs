@@ -2,6 +2,7 @@
 
 use crate::error::BenchError;
 use candle_core::Device;
+use hgad_experiment::side_by_side::side_by_side;
 use hgad_experiment::step::{LevelBatch, Maps, Step};
 use hgad_experiment::{Adam, AdamSettings, Config, ExperimentError, LevelShape, Model};
 use hgad_flows::FlowTrainer;
@@ -49,19 +50,16 @@ impl Training {
         let train = &self.config.train;
         let (betas, epsilon, decay) = (train.betas, train.epsilon, train.decay);
         let settings = AdamSettings { betas, epsilon, decay };
-        let mut pending = Vec::new();
-        for (l, level) in self.model.levels.iter().enumerate() {
-            let mut step = Step {
-                level,
-                loss: &self.losses[l],
-                trainer: self.trainers[l].as_deref_mut(),
-                epoch: self.config.loss.second_stage,
-                chunk: train.chunk(level.device()),
-            };
-            let batch = LevelBatch { maps: maps(l), labels: &self.labels };
-            let (all, adam) = (0..level.shape.positions(), &mut self.optimizers[l]);
-            pending.push(step.run(&batch, all, adam, 1e-5, &settings)?);
-        }
+        let own = self.trainers.iter_mut().zip(&mut self.optimizers).zip(&self.losses);
+        let levels = self.model.levels.iter().zip(own).enumerate();
+        let (labels, epoch, settings) = (&self.labels, self.config.loss.second_stage, &settings);
+        let steps = levels.map(|(l, (level, ((trainer, adam), loss)))| {
+            let (trainer, chunk) = (trainer.as_deref_mut(), train.chunk(level.device()));
+            let mut step = Step { level, loss, trainer, epoch, chunk };
+            let batch = LevelBatch { maps: maps(l), labels };
+            Ok(move || step.run(&batch, 0..level.shape.positions(), adam, 1e-5, settings))
+        });
+        let pending = side_by_side(self.model.device(), steps)?;
         for loss in &pending {
             loss.read()?;
         }
