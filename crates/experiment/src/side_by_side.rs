@@ -22,3 +22,41 @@ pub fn side_by_side<T: Send, E: Send>(
     let levels = levels.collect::<Result<Vec<_>, E>>()?;
     levels.into_par_iter().with_max_len(1).map(|level| level()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    fn with_two_threads<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+        rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("two threads").install(run)
+    }
+
+    #[test]
+    fn levels_run_beside_each_other_and_keep_their_order() {
+        let ((ask, asked), (answer, answered)) = (channel(), channel());
+        type Level = Box<dyn FnOnce() -> Result<u32, String> + Send>;
+        let first: Level = Box::new(move || {
+            ask.send(7).map_err(|e| e.to_string())?;
+            answered.recv_timeout(Duration::from_secs(60)).map_err(|e| e.to_string())
+        });
+        let second: Level = Box::new(move || {
+            let number = asked.recv_timeout(Duration::from_secs(60)).map_err(|e| e.to_string())?;
+            answer.send(number + 1).map_err(|e| e.to_string())?;
+            Ok(number)
+        });
+        let levels = [first, second].into_iter().map(Ok);
+        let made = with_two_threads(|| side_by_side(&Device::Cpu, levels));
+        assert_eq!(made, Ok(vec![8, 7]));
+    }
+
+    #[test]
+    fn what_a_level_cannot_do_is_said() {
+        let levels = (0..3).map(|level| Ok(move || if level == 1 { Err("no") } else { Ok(level) }));
+        assert_eq!(with_two_threads(|| side_by_side(&Device::Cpu, levels)), Err("no"));
+        let levels =
+            (0..3).map(|level| if level == 2 { Err("none") } else { Ok(move || Ok(level)) });
+        assert_eq!(side_by_side(&Device::Cpu, levels), Err("none"));
+    }
+}
