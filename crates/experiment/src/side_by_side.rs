@@ -11,7 +11,7 @@ use rayon::prelude::*;
 /// is filled from one thread, one after another; the next of `levels` is asked for after that.
 ///
 /// # Errors
-/// Of a level.
+/// Of a level, the first that is met; on the CPU others may have made their step.
 pub fn side_by_side<T: Send, E: Send>(
     device: &Device,
     levels: impl Iterator<Item = Result<impl FnOnce() -> Result<T, E> + Send, E>>,
@@ -20,6 +20,7 @@ pub fn side_by_side<T: Send, E: Send>(
         return levels.map(|level| level?()).collect();
     }
     let levels = levels.collect::<Result<Vec<_>, E>>()?;
+    // Else two of three may stay with one thread.
     levels.into_par_iter().with_max_len(1).map(|level| level()).collect()
 }
 
