@@ -425,9 +425,8 @@ pub struct TrainConfig {
     /// rounding. A flow over whole maps (fastflow) gets at least one map. 0 is what suits the device:
     /// 2048 on the CPU, whose caches they are to stay in, 32768 elsewhere.
     pub chunk: usize,
-    /// Factors of the flow's matrix products: `f32` takes them as they are, `tf32` rounds them where
-    /// the device is faster then: CUDA to 10 bits of mantissa, a CPU with matrix tiles (AMX) to 16.
-    /// Elsewhere both are the same.
+    /// Factors of the flow's matrix products on CUDA: `f32` takes them as they are, `tf32` rounds them to
+    /// 10 bits of mantissa, which is faster there. Elsewhere both are the same.
     pub matmul: String,
     /// What each step keeps of an exponential moving average of the parameters, 0.999 say, which is then what is
     /// evaluated and saved in place of the last step's; 0 for none.

@@ -44,9 +44,8 @@ pub fn open(config: &Config) -> Result<Device, ExperimentError> {
     let absent = |e: candle_core::Error| {
         refuse(format!("{e}; is there such a device, and its driver? `cpu` needs neither"))
     };
-    // Switches of the whole process, one for CUDA's products and one for the CPU's.
+    // A switch of the whole process.
     candle_core::cuda::set_gemm_reduced_precision_f32(config.train.matmul == "tf32");
-    hgad_kernels::set_rounding(config.train.matmul == "tf32");
     match processor(name) {
         Some(Processor::Cpu) => Ok(Device::Cpu),
         Some(Processor::Cuda(_)) if !cfg!(feature = "cuda") => Err(missing("cuda")),

@@ -14,7 +14,6 @@ use crate::packed::Packed;
 use crate::position_bias::{PositionBias, PositionCode};
 use crate::product::{AddedRows, Epilogue, product};
 use crate::rectified::{RightMatrix, share_of_nonzeros};
-use crate::rounding::parts;
 use crate::sparse_product::Start;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -94,19 +93,17 @@ impl PackedBlock {
     /// With `backward` for training, else for inference.
     pub(crate) fn new(size: &StackSize, w: &BlockWeights, backward: bool) -> Self {
         let [first, second, rotation] = matrices(size, w);
-        let parts = parts();
-        let packed = |matrix: Matrix| Packed::with_parts(matrix, Some(parts));
         Self {
-            first: packed(first.transposed()),
-            second: RightMatrix::new(second.transposed(), parts),
-            rotation: packed(rotation.transposed()),
+            first: Packed::for_tiles(first.transposed()),
+            second: RightMatrix::new(second.transposed()),
+            rotation: Packed::for_tiles(rotation.transposed()),
             affine: w.affine.clone(),
             b1: w.b1.to_vec(),
             b2: w.b2.to_vec(),
             backward: backward.then(|| PackedBackward {
-                first: RightMatrix::new(first, parts),
-                second: packed(second),
-                rotation: packed(rotation),
+                first: RightMatrix::new(first),
+                second: Packed::for_tiles(second),
+                rotation: Packed::for_tiles(rotation),
             }),
         }
     }

@@ -76,8 +76,19 @@ pub(crate) fn level() -> Level {
 
 /// Whether all that AVX-512 processors may have beyond it is in use, which `HGAD_ISA=avx512` denies.
 #[cfg(target_arch = "x86_64")]
-pub(crate) fn is_highest() -> bool {
+fn is_highest() -> bool {
     level() == Level::Avx512 && std::env::var("HGAD_ISA").unwrap_or_default().is_empty()
+}
+
+/// Whether this processor has matrix tiles, and HGAD_ISA leaves them in use.
+pub fn has_tiles() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        static TILES: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        *TILES.get_or_init(|| is_highest() && crate::tiles::available())
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// The best level of this processor.

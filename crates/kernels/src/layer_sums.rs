@@ -103,7 +103,7 @@ mod tests {
         channels.refill(&left.transposed());
         assert_eq!(sums.choose(sparse), sparse);
         assert_eq!(sums.choose(!sparse), sparse);
-        sums.add(left, &channels, right, &mut RightMatrix::empty(crate::rounding::Parts::Three));
+        sums.add(left, &channels, right, &mut RightMatrix::empty());
         sums
     }
 

@@ -57,7 +57,6 @@ mod rectified;
 mod register_block;
 mod resize;
 mod rotate;
-mod rounding;
 mod row;
 mod separable;
 mod simd;
@@ -69,7 +68,7 @@ mod stack_gradients;
 mod stack_workspace;
 mod storage;
 #[cfg(target_arch = "x86_64")]
-mod tile_parts;
+mod tile_digits;
 #[cfg(target_arch = "x86_64")]
 mod tile_product;
 #[cfg(target_arch = "x86_64")]
@@ -91,7 +90,7 @@ pub use device_stack::{DeviceBlock, DeviceStack};
 pub use device_stream::with_own_stream;
 pub use frozen_stack::FrozenStack;
 pub use inverted_residual::InvertedResidual;
-pub use isa::{detected_isa_name, isa_name};
+pub use isa::{detected_isa_name, has_tiles, isa_name};
 pub use layer_norm::layer_norm;
 pub use linear::{Rectifier, linear};
 pub use log_sigmoid::neg_log_sigmoid;
@@ -102,7 +101,6 @@ pub use pool::{global_mean, max_pool};
 pub use position_bias::PositionCode;
 pub use resize::{resize_bilinear, resize_bilinear_plane};
 pub use rotate::rotate;
-pub use rounding::{has_tiles, set_rounding};
 pub use separable::{ComplexTaps, complex_filter};
 pub use softmax::{cross_entropy, log_sum_exp, softmax_entropy};
 pub use spline::{SplineShape, spline};

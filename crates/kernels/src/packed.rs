@@ -1,8 +1,7 @@
 //! The right matrix of a product in panels of some vectors of columns, as products read it.
 
-use crate::isa::{Level, level};
+use crate::isa::{Level, has_tiles, level};
 use crate::matrix::Matrix;
-use crate::rounding::{Parts, has_tiles};
 
 /// Columns of a panel: where they begin, how many vectors they fill, where their numbers are.
 #[derive(Clone, Copy, Debug)]
@@ -13,8 +12,9 @@ pub(crate) struct Panel {
 }
 
 /// Lanes of a vector, and vectors of the widest panel.
-fn panel_size() -> (usize, usize) {
+fn panel_size(in_tiles: bool) -> (usize, usize) {
     match level() {
+        _ if in_tiles => (16, 1),
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => (16, 3),
         #[cfg(target_arch = "x86_64")]
@@ -35,56 +35,56 @@ impl Line {
 }
 
 /// The right matrix of a product (K, N) in panels: row after row of each, padded with zeros; or
-/// tiles of the rows' parts (see [`crate::tile_parts`]) if those are faster.
+/// tiles of its digits (see [`crate::tile_digits`]) if those are faster.
 #[derive(Clone, Debug)]
 pub(crate) struct Packed {
     lines: Vec<Line>,
     k: usize,
     n: usize,
-    parts: Option<Parts>,
-    in_tiles: Option<Parts>,
+    may_tile: bool,
+    in_tiles: bool,
     panels: Vec<Panel>,
 }
 
 impl Packed {
     /// Packs `b` as it is.
     pub(crate) fn new(b: Matrix) -> Self {
-        Self::with_parts(b, None)
+        Self::with(b, false)
     }
 
-    /// Packs `b`; if its numbers may be in `parts`, in whichever form is faster.
-    pub(crate) fn with_parts(b: Matrix, parts: Option<Parts>) -> Self {
+    /// Packs `b` in tiles where those are faster.
+    pub(crate) fn for_tiles(b: Matrix) -> Self {
+        Self::with(b, true)
+    }
+
+    fn with(b: Matrix, may_tile: bool) -> Self {
         let (lines, panels) = (Vec::new(), Vec::new());
-        let mut packed = Self { lines, k: 0, n: 0, parts, in_tiles: None, panels };
+        let mut packed = Self { lines, k: 0, n: 0, may_tile, in_tiles: false, panels };
         packed.refill(b);
         packed
     }
 
     /// Packs `b` into the same memory.
     pub(crate) fn refill(&mut self, b: Matrix) {
-        let (lanes, _) = panel_size();
+        let (lanes, _) = panel_size(false);
         if (self.k, self.n) != (b.rows, b.cols) {
             (self.k, self.n) = (b.rows, b.cols);
-            self.in_tiles = self.parts.filter(|&parts| tiles_pay(parts, b.rows, b.cols));
+            self.in_tiles = self.may_tile && tiles_pay(b.rows, b.cols);
             self.panels = panels(b.cols, b.rows, self.in_tiles);
             let last = self.panels.last();
-            let floats =
-                last.map_or(0, |p| p.at + p.vectors * vector_floats(b.rows, self.in_tiles));
+            let floats = last.map_or(0, |p| p.at + panel_floats(p.vectors, b.rows, self.in_tiles));
             self.lines.resize(floats.div_ceil(Line::FLOATS), Line::ZERO);
         }
         let floats = as_floats_mut(&mut self.lines);
         #[cfg(target_arch = "x86_64")]
-        if let Some(parts) = self.in_tiles {
-            for panel in &self.panels {
-                let to = floats[panel.at..].as_mut_ptr();
-                // SAFETY: AVX-512 comes with tiles, and the panel has room for its parts.
-                unsafe {
-                    use crate::tile_parts::split_right;
-                    match parts {
-                        Parts::Two => split_right::<2>(to, &b, panel.column, panel.vectors),
-                        Parts::Three => split_right::<3>(to, &b, panel.column, panel.vectors),
-                    }
-                }
+        if self.in_tiles {
+            use crate::tile_digits::{PANELS, split_right};
+            let apart = panel_floats(1, b.rows, true);
+            for panels in self.panels.chunks(PANELS) {
+                let Some(first) = panels.first() else { continue };
+                let to = floats[first.at..].as_mut_ptr();
+                // SAFETY: AVX-512 comes with tiles, and the panels have room for their digits.
+                unsafe { split_right(to, apart, &b, first.column, panels.len()) };
             }
             return;
         }
@@ -107,12 +107,12 @@ impl Packed {
         }
     }
 
-    /// Row `k` of the matrix times `factors[k]`; not of a matrix that was rounded.
+    /// Row `k` of the matrix times `factors[k]`; not of a matrix in tiles.
     pub(crate) fn scaled(&self, factors: &[f32]) -> Self {
         assert_eq!(factors.len(), self.k);
-        assert_eq!(self.in_tiles, None);
+        assert!(!self.in_tiles);
         let mut scaled = self.clone();
-        let (lanes, _) = panel_size();
+        let (lanes, _) = panel_size(self.in_tiles);
         let floats = as_floats_mut(&mut scaled.lines);
         for panel in &self.panels {
             let rows = floats[panel.at..].chunks_exact_mut(panel.vectors * lanes);
@@ -122,7 +122,7 @@ impl Packed {
     }
 
     /// Whether panels are of tiles.
-    pub(crate) fn in_tiles(&self) -> Option<Parts> {
+    pub(crate) fn in_tiles(&self) -> bool {
         self.in_tiles
     }
 
@@ -149,7 +149,7 @@ impl Packed {
     /// Panels in groups of at least `columns` columns where there are so many: the panels'
     /// numbers, and the columns they hold.
     pub(crate) fn groups(&self, columns: usize) -> Vec<Group> {
-        let (lanes, _) = panel_size();
+        let (lanes, _) = panel_size(self.in_tiles);
         let mut groups: Vec<Group> = Vec::new();
         for (i, panel) in self.panels.iter().enumerate() {
             let end = (panel.column + panel.vectors * lanes).min(self.n);
@@ -196,35 +196,31 @@ pub(crate) fn as_floats_mut(lines: &mut [Line]) -> &mut [f32] {
 
 /// Whether there are tiles, and a product with a matrix (K, N) is faster by them; smaller ones fill
 /// too little of theirs.
-///
-/// Three parts, on an Emerald Rapids with K up to 100 and N up to 200: 0.4 to 1.2 times as fast as
-/// registers where this says no, and where it says yes 0.7 to 1.1 while others use the cores, else to 1.6.
-fn tiles_pay(parts: Parts, k: usize, n: usize) -> bool {
+fn tiles_pay(k: usize, n: usize) -> bool {
     // Those of a tile: `tiles::DEPTH`, a module that other processors do not have.
-    const TERMS: usize = 32;
+    const TERMS: usize = 64;
+    // Sums of more terms might not fit 32 bits.
+    const MOST: usize = 32768;
     has_tiles()
-        && match parts {
-            Parts::Two => k >= 16 && n >= 16,
-            Parts::Three => k >= TERMS && n >= 64 && 4 * k >= 3 * k.next_multiple_of(TERMS),
-        }
+        && n >= 16
+        && (TERMS / 2..=MOST).contains(&k)
+        && 4 * k >= 3 * k.next_multiple_of(TERMS)
 }
 
-/// Floats that a vector of columns takes in a panel.
-fn vector_floats(k: usize, in_tiles: Option<Parts>) -> usize {
-    match in_tiles {
-        #[cfg(target_arch = "x86_64")]
-        Some(parts) => crate::tile_parts::steps(k) * parts.count() * crate::tiles::FLOATS,
-        _ => k * panel_size().0,
+/// Floats of a panel.
+fn panel_floats(vectors: usize, k: usize, in_tiles: bool) -> usize {
+    #[cfg(target_arch = "x86_64")]
+    if in_tiles {
+        use crate::tiles::{DIGITS, FLOATS, SIDE};
+        return crate::tile_digits::steps(k) * DIGITS * FLOATS + SIDE;
     }
+    let (lanes, _) = panel_size(in_tiles);
+    vectors * lanes * k
 }
 
 /// `n` columns in as few panels as there can be, of nearly the same width.
-fn panels(n: usize, k: usize, in_tiles: Option<Parts>) -> Vec<Panel> {
-    let (lanes, most) = match (panel_size(), in_tiles) {
-        #[cfg(target_arch = "x86_64")]
-        ((lanes, _), Some(_)) => (lanes, crate::tile_product::PANEL),
-        (size, _) => size,
-    };
+fn panels(n: usize, k: usize, in_tiles: bool) -> Vec<Panel> {
+    let (lanes, most) = panel_size(in_tiles);
     let vectors = n.div_ceil(lanes);
     let count = vectors.div_ceil(most);
     let mut panels = Vec::with_capacity(count);
@@ -233,7 +229,7 @@ fn panels(n: usize, k: usize, in_tiles: Option<Parts>) -> Vec<Panel> {
         let of = vectors / count + usize::from(i < vectors % count);
         panels.push(Panel { column, vectors: of, at });
         column += of * lanes;
-        at += of * vector_floats(k, in_tiles);
+        at += panel_floats(of, k, in_tiles);
     }
     panels
 }

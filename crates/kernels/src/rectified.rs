@@ -5,7 +5,6 @@ use crate::matrix::Matrix;
 use crate::nonzeros::NonZeros;
 use crate::packed::Packed;
 use crate::product::{Epilogue, product};
-use crate::rounding::Parts;
 use crate::sparse_product::{Start, sparse_product};
 
 /// Whether a product of so many columns is faster without zeros, if that share of its left matrix
@@ -13,13 +12,12 @@ use crate::sparse_product::{Start, sparse_product};
 ///
 /// Measured on a Zen 3 with 20 to 320 columns: a term that is not left out takes 1.4 to 1.7 times
 /// what a term of a dense product takes, and what is done once a term weighs more in short rows.
-/// Of products in tiles, on an Emerald Rapids with 100 and 200 columns: 4.5 to 5.6 times where numbers
-/// have two parts; where they have three 2.9 to 3.7 times, and 2.2 to 2.7 while others use the cores.
-pub(crate) fn is_sparse(share: f32, columns: usize, in_tiles: Option<Parts>) -> bool {
+/// With tiles it hardly matters: 25 passes of the demo, of whose numbers most are zero later, take 19.3
+/// and 20.5 s on an Emerald Rapids with 5 below, 19.7 and 21.0 with 3, 19.4 and 20.9 all dense, in turn.
+pub(crate) fn is_sparse(share: f32, columns: usize, in_tiles: bool) -> bool {
     let dearer = match in_tiles {
-        Some(Parts::Two) => 5.0,
-        Some(Parts::Three) => 3.0,
-        None => 1.5,
+        true => 5.0,
+        false => 1.5,
     };
     share * (dearer + 24.0 / columns as f32) < 1.0
 }
@@ -41,16 +39,16 @@ pub(crate) struct RightMatrix {
 }
 
 impl RightMatrix {
-    /// For both products; dense ones in `parts` where there are tiles.
-    pub(crate) fn new(b: Matrix, parts: Parts) -> Self {
+    /// For both products.
+    pub(crate) fn new(b: Matrix) -> Self {
         let rows = LineRows::new(b);
-        let panels = Packed::with_parts(rows.matrix(), Some(parts));
+        let panels = Packed::for_tiles(rows.matrix());
         Self { rows, panels }
     }
 
     /// Of no numbers yet.
-    pub(crate) fn empty(parts: Parts) -> Self {
-        Self::new(Matrix::rows(&[], 0, 0, 0), parts)
+    pub(crate) fn empty() -> Self {
+        Self::new(Matrix::rows(&[], 0, 0, 0))
     }
 
     /// As the function of that name, for products with this matrix.

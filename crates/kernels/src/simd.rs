@@ -117,6 +117,25 @@ mod x86 {
     pub(crate) struct Avx512Vector(__m512);
 
     // SAFETY of every block: the type is only used where AVX-512 was detected (see the module).
+    impl Avx512Vector {
+        /// Of whole numbers.
+        #[inline(always)]
+        pub(crate) unsafe fn load_whole(p: *const i32) -> Self {
+            Self(unsafe { _mm512_cvtepi32_ps(_mm512_loadu_si512(p.cast())) })
+        }
+        /// Lanes whose bits are set, 0 in others.
+        #[inline(always)]
+        pub(crate) unsafe fn load_masked(p: *const f32, lanes: u16) -> Self {
+            Self(unsafe { _mm512_maskz_loadu_ps(lanes, p) })
+        }
+        /// Lanes whose bits are set.
+        #[inline(always)]
+        pub(crate) unsafe fn store_masked(self, p: *mut f32, lanes: u16) {
+            unsafe { _mm512_mask_storeu_ps(p, lanes, self.0) }
+        }
+    }
+
+    // SAFETY of every block: as above.
     impl Vector for Avx512Vector {
         const LANES: usize = 16;
 

@@ -17,7 +17,6 @@ use crate::pool::sum_rows;
 use crate::position_bias::PositionCode;
 use crate::product::{Epilogue, product};
 use crate::rectified::{RightMatrix, is_sparse, share_of_nonzeros};
-use crate::rounding::parts;
 use crate::sparse_product::Start;
 use crate::stack_gradients::{BlockSums, StackGradients};
 use rayon::prelude::*;
@@ -83,7 +82,7 @@ impl StackWorkspace {
                 of_position: vec![0.0; size.hidden],
                 of_vectors: NonZeros::default(),
                 of_channels: NonZeros::default(),
-                right: RightMatrix::empty(parts()),
+                right: RightMatrix::empty(),
             },
             sums: weights.iter().map(|_| BlockSums::new(&size, code.as_ref())).collect(),
         });

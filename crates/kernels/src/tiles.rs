@@ -1,5 +1,5 @@
 //! Matrix tiles of an x86-64 processor (Intel AMX): 16 rows of 64 bytes, whose products of
-//! bfloat16 numbers are summed in `f32`.
+//! whole numbers of eight bits are summed in 32.
 //!
 //! Instructions are written as assembly, for Rust has no stable functions for them. Formats: Intel,
 //! "Intel 64 and IA-32 Architectures Software Developer's Manual", volume 1, chapter 18.
@@ -9,18 +9,20 @@ use std::arch::asm;
 /// Rows of a tile, and columns of one of sums.
 pub(crate) const SIDE: usize = 16;
 /// Terms of a sum that a tile of the left matrix holds.
-pub(crate) const DEPTH: usize = 32;
+pub(crate) const DEPTH: usize = 64;
+/// Digits of a number, and sums of products of digits: one for each place that shows.
+pub(crate) const DIGITS: usize = 3;
 /// A tile's memory, in floats.
 pub(crate) const FLOATS: usize = 256;
 
-/// Whether this processor has tiles for bfloat16 and the system lets this process use them.
+/// Whether this processor has tiles for whole numbers and the system lets this process use them.
 pub(crate) fn available() -> bool {
     #[cfg(target_os = "linux")]
     {
         use std::arch::x86_64::{__cpuid, __cpuid_count};
-        const BF16: u32 = 1 << 22;
+        const INT8: u32 = 1 << 25;
         const TILE: u32 = 1 << 24;
-        let has = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & (BF16 | TILE) == BF16 | TILE;
+        let has = __cpuid(0).eax >= 7 && __cpuid_count(7, 0).edx & (INT8 | TILE) == INT8 | TILE;
         has && permitted()
     }
     #[cfg(not(target_os = "linux"))]
@@ -71,63 +73,35 @@ impl Tiles {
     pub(crate) fn clear(&self) {
         // SAFETY: tiles are in use.
         unsafe {
-            asm!(
-                "tilezero tmm0",
-                "tilezero tmm1",
-                "tilezero tmm2",
-                "tilezero tmm3",
-                options(nostack, nomem),
-            );
+            asm!("tilezero tmm0", "tilezero tmm1", "tilezero tmm2", options(nostack, nomem));
         }
     }
 
-    /// Adds [`DEPTH`] terms to the sums: `R` tiles of the left matrix times `C` of the right one, each
-    /// in `P` parts (see [`crate::tile_parts`]). In memory there is part after part, of each tile
-    /// after tile. Products of parts that no sum would show are left out: of two parts that of the
-    /// second ones, of three those of a third with another's second or third.
-    ///
-    /// The left matrix's step after this one is at `next`, that of the right one follows.
+    /// Adds [`DEPTH`] terms to the sums: a tile of the left matrix times one of the right one, each in
+    /// [`DIGITS`] digits (see [`crate::tile_digits`]), in memory the largest first.
     ///
     /// # Safety
-    /// `P * R` tiles can be read at `a`, `P * C` at `b`.
+    /// `DIGITS` tiles can be read at `a` and at `b`; [`Beside::some`] may be called.
     #[inline(always)]
-    pub(crate) unsafe fn add<const P: usize, const R: usize, const C: usize>(
-        &self,
-        a: *const f32,
-        b: *const f32,
-        next: *const f32,
-    ) {
+    pub(crate) unsafe fn add(&self, a: *const f32, b: *const f32, beside: &mut impl Beside) {
         // SAFETY: the caller's.
-        unsafe {
-            match (P, R, C) {
-                (2, 2, 2) => two_by_two_in_two(a, b, next),
-                (2, 1, 2) => one_by_two_in_two(a, b),
-                (2, 2, 1) => two_by_one_in_two(a, b),
-                (2, ..) => one_by_one_in_two(a, b),
-                (_, 2, 2) => two_by_two_in_three(a, b, next),
-                (_, 1, 2) => one_by_two_in_three(a, b),
-                (_, 2, 1) => two_by_one_in_three(a, b),
-                _ => one_by_one_in_three(a, b),
-            }
-        }
+        unsafe { step(a, b, beside) }
     }
 
-    /// The sums, 2 x 2 tiles, row-major, 32 floats a row. With one tile of rows the sums are what is
-    /// in the upper half and in the lower one together, with one of columns left and right.
+    /// The sums to memory: place after place, the largest first, each of 16 x 16 numbers, row-major.
     ///
     /// # Safety
-    /// Four tiles can be written at `to`.
+    /// `DIGITS` tiles can be written at `to`.
     #[inline(always)]
     pub(crate) unsafe fn store(&self, to: *mut f32) {
         // SAFETY: the caller's.
         unsafe {
             asm!(
                 "tilestored [{to} + {row}], tmm0",
-                "tilestored [{to} + {row} + 64], tmm1",
+                "tilestored [{to} + {row} + 1024], tmm1",
                 "tilestored [{to} + {row} + 2048], tmm2",
-                "tilestored [{to} + {row} + 2112], tmm3",
                 to = in(reg) to,
-                row = in(reg) 128usize,
+                row = in(reg) 64usize,
                 options(nostack),
             );
         }
@@ -151,269 +125,77 @@ macro_rules! read {
 /// Adds the product of two tiles to a third.
 macro_rules! add {
     ($sum:literal, $left:literal, $right:literal) => {
-        concat!("tdpbf16ps tmm", $sum, ", tmm", $left, ", tmm", $right, "\n")
+        concat!("tdpbssd tmm", $sum, ", tmm", $left, ", tmm", $right, "\n")
     };
 }
 
-/// Fetches the `$index`th four lines of the next step, of the right matrix `$bytes` further, for tiles
-/// come from the second cache.
+/// Fetches the `$index`th eight lines of the right matrix's next step, for tiles come from the second
+/// cache.
 macro_rules! fetch {
-    ($bytes:literal, $index:literal) => {
+    ($index:literal) => {
         concat!(
-            fetch!("next", "0", $index, "0"),
-            fetch!("b", $bytes, $index, "0"),
-            fetch!("next", "0", $index, "64"),
-            fetch!("b", $bytes, $index, "64"),
-            fetch!("next", "0", $index, "128"),
-            fetch!("b", $bytes, $index, "128"),
-            fetch!("next", "0", $index, "192"),
-            fetch!("b", $bytes, $index, "192"),
+            fetch!($index, "0"),
+            fetch!($index, "64"),
+            fetch!($index, "128"),
+            fetch!($index, "192"),
+            fetch!($index, "256"),
+            fetch!($index, "320"),
+            fetch!($index, "384"),
+            fetch!($index, "448"),
         )
     };
-    ($of:literal, $bytes:literal, $index:literal, $line:literal) => {
-        concat!("prefetcht0 [{", $of, "} + ", $bytes, " + 256 * ", $index, " + ", $line, "]\n")
+    ($index:literal, $line:literal) => {
+        concat!("prefetcht0 [{b} + 3072 + 512 * ", $index, " + ", $line, "]\n")
     };
 }
 
-/// The instructions of a step, tiles 0 to 3 the sums, 4 and 5 of the left matrix, 6 and 7 of the
-/// right one.
+/// What the rest of a core does beside its tiles. Where others use the core too, tiles wait for each
+/// other a third longer if there are no other instructions between them.
+pub(crate) trait Beside {
+    /// Some of it; a step has time for it six times.
+    ///
+    /// # Safety
+    /// As it is for the implementation.
+    unsafe fn some(&mut self);
+}
+
+/// The instructions of a step, and between them what is done beside.
 macro_rules! kernel {
-    ($name:ident($($pointer:ident),*), $($line:expr),* $(,)?) => {
+    ($name:ident, $([$($line:expr),* $(,)?],)*) => {
         #[inline(always)]
-        unsafe fn $name($($pointer: *const f32),*) {
+        unsafe fn $name(a: *const f32, b: *const f32, beside: &mut impl Beside) {
             // SAFETY: the caller's of `Tiles::add`.
             unsafe {
-                asm!(
-                    $($line,)*
-                    $($pointer = in(reg) $pointer,)*
-                    line = in(reg) 64usize,
-                    options(nostack, readonly),
-                );
+                $(
+                    asm!(
+                        $($line,)*
+                        "/* {a} {b} {line} */",
+                        a = in(reg) a,
+                        b = in(reg) b,
+                        line = in(reg) 64usize,
+                        options(nostack, readonly),
+                    );
+                    beside.some();
+                )*
             }
         }
     };
 }
 
-// Small products of parts come first. A tile is read again right after its last use, long before
-// its next; the same sum comes again after three or four products, which is how long it takes.
-// While others use the core, products that follow each other without eight instructions between them
-// take up to twice as long, and late reads a quarter longer.
+// Of two digits each: the product of the first ones is summed in the first place, that of a first
+// and a second in the second, of a first and a third or of two second ones in the third. What would
+// come in a fourth place is left out. Tiles 0 to 2 are the places, 3 and 4 of the left matrix, 5 to 7
+// of the right one.
+//
+// One tile of sums alone leaves five for what is multiplied, so that they are read long before they
+// are used: with two, of a right tile times two left ones, and two for what is multiplied, a product
+// takes a fifth longer where others use the core, and is hardly faster where they do not.
 kernel!(
-    two_by_two_in_two(a, b, next),
-    read!("4", "a", "0"),
-    read!("6", "b", "2"),
-    add!("0", "4", "6"),
-    fetch!("4096", "0"),
-    read!("5", "a", "1"),
-    read!("7", "b", "3"),
-    add!("2", "5", "6"),
-    fetch!("4096", "1"),
-    read!("6", "b", "0"),
-    add!("1", "4", "7"),
-    fetch!("4096", "2"),
-    fetch!("4096", "3"),
-    add!("3", "5", "7"),
-    fetch!("4096", "4"),
-    read!("7", "b", "1"),
-    add!("0", "4", "6"),
-    fetch!("4096", "5"),
-    add!("1", "4", "7"),
-    fetch!("4096", "6"),
-    fetch!("4096", "7"),
-    read!("4", "a", "2"),
-    add!("2", "5", "6"),
-    fetch!("4096", "8"),
-    add!("3", "5", "7"),
-    fetch!("4096", "9"),
-    read!("5", "a", "3"),
-    add!("0", "4", "6"),
-    fetch!("4096", "10"),
-    fetch!("4096", "11"),
-    add!("1", "4", "7"),
-    fetch!("4096", "12"),
-    add!("2", "5", "6"),
-    fetch!("4096", "13"),
-    add!("3", "5", "7"),
-    fetch!("4096", "14"),
-    fetch!("4096", "15"),
-);
-
-kernel!(
-    two_by_two_in_three(a, b, next),
-    read!("4", "a", "4"),
-    read!("6", "b", "0"),
-    add!("0", "4", "6"),
-    fetch!("6144", "0"),
-    read!("7", "b", "1"),
-    read!("5", "a", "5"),
-    add!("1", "4", "7"),
-    fetch!("6144", "1"),
-    read!("4", "a", "2"),
-    add!("2", "5", "6"),
-    fetch!("6144", "2"),
-    add!("3", "5", "7"),
-    fetch!("6144", "3"),
-    read!("5", "a", "3"),
-    add!("0", "4", "6"),
-    fetch!("6144", "4"),
-    add!("2", "5", "6"),
-    fetch!("6144", "5"),
-    read!("6", "b", "2"),
-    add!("1", "4", "7"),
-    fetch!("6144", "6"),
-    add!("3", "5", "7"),
-    fetch!("6144", "7"),
-    read!("7", "b", "3"),
-    add!("0", "4", "6"),
-    fetch!("6144", "8"),
-    add!("1", "4", "7"),
-    fetch!("6144", "9"),
-    read!("4", "a", "0"),
-    add!("2", "5", "6"),
-    fetch!("6144", "10"),
-    add!("3", "5", "7"),
-    fetch!("6144", "11"),
-    read!("5", "a", "1"),
-    add!("0", "4", "6"),
-    fetch!("6144", "12"),
-    add!("2", "5", "6"),
-    fetch!("6144", "13"),
-    read!("6", "b", "4"),
-    add!("1", "4", "7"),
-    fetch!("6144", "14"),
-    add!("3", "5", "7"),
-    fetch!("6144", "15"),
-    read!("7", "b", "5"),
-    add!("0", "4", "6"),
-    fetch!("6144", "16"),
-    add!("2", "5", "6"),
-    fetch!("6144", "17"),
-    read!("6", "b", "0"),
-    add!("1", "4", "7"),
-    fetch!("6144", "18"),
-    add!("3", "5", "7"),
-    fetch!("6144", "19"),
-    read!("7", "b", "1"),
-    add!("0", "4", "6"),
-    fetch!("6144", "20"),
-    add!("1", "4", "7"),
-    fetch!("6144", "21"),
-    add!("2", "5", "6"),
-    fetch!("6144", "22"),
-    add!("3", "5", "7"),
-    fetch!("6144", "23"),
-);
-
-// With fewer tiles there are more sums of each.
-kernel!(
-    one_by_two_in_two(a, b),
-    read!("4", "a", "0"),
-    read!("6", "b", "2"),
-    add!("0", "4", "6"),
-    read!("7", "b", "3"),
-    read!("6", "b", "0"),
-    add!("1", "4", "7"),
-    read!("7", "b", "1"),
-    add!("2", "4", "6"),
-    read!("5", "a", "1"),
-    add!("3", "4", "7"),
-    add!("0", "5", "6"),
-    add!("1", "5", "7"),
-);
-
-kernel!(
-    two_by_one_in_two(a, b),
-    read!("4", "a", "0"),
-    read!("6", "b", "1"),
-    add!("0", "4", "6"),
-    read!("5", "a", "1"),
-    read!("7", "b", "0"),
-    add!("2", "5", "6"),
-    add!("1", "4", "7"),
-    read!("4", "a", "2"),
-    add!("3", "5", "7"),
-    read!("5", "a", "3"),
-    add!("0", "4", "7"),
-    add!("2", "5", "7"),
-);
-
-kernel!(
-    one_by_one_in_two(a, b),
-    read!("4", "a", "0"),
-    read!("6", "b", "1"),
-    add!("0", "4", "6"),
-    read!("7", "b", "0"),
-    read!("5", "a", "1"),
-    add!("1", "4", "7"),
-    add!("2", "5", "7"),
-);
-
-kernel!(
-    one_by_two_in_three(a, b),
-    read!("4", "a", "2"),
-    read!("6", "b", "0"),
-    add!("0", "4", "6"),
-    read!("7", "b", "1"),
-    read!("5", "a", "1"),
-    add!("1", "4", "7"),
-    read!("4", "a", "0"),
-    add!("2", "5", "6"),
-    read!("6", "b", "2"),
-    add!("3", "5", "7"),
-    read!("7", "b", "3"),
-    add!("0", "5", "6"),
-    add!("1", "5", "7"),
-    add!("2", "4", "6"),
-    read!("6", "b", "4"),
-    add!("3", "4", "7"),
-    read!("7", "b", "5"),
-    add!("0", "4", "6"),
-    read!("6", "b", "0"),
-    add!("1", "4", "7"),
-    read!("7", "b", "1"),
-    add!("2", "4", "6"),
-    add!("3", "4", "7"),
-);
-
-kernel!(
-    two_by_one_in_three(a, b),
-    read!("4", "a", "4"),
-    read!("6", "b", "0"),
-    add!("0", "4", "6"),
-    read!("5", "a", "5"),
-    read!("4", "a", "2"),
-    add!("2", "5", "6"),
-    read!("5", "a", "3"),
-    add!("1", "4", "6"),
-    read!("7", "b", "1"),
-    add!("3", "5", "6"),
-    read!("6", "b", "2"),
-    add!("0", "4", "7"),
-    read!("4", "a", "0"),
-    add!("2", "5", "7"),
-    read!("5", "a", "1"),
-    add!("1", "4", "7"),
-    add!("3", "5", "7"),
-    read!("7", "b", "0"),
-    add!("0", "4", "6"),
-    add!("2", "5", "6"),
-    add!("1", "4", "7"),
-    add!("3", "5", "7"),
-);
-
-kernel!(
-    one_by_one_in_three(a, b),
-    read!("4", "a", "2"),
-    read!("6", "b", "0"),
-    add!("0", "4", "6"),
-    read!("5", "a", "1"),
-    read!("7", "b", "1"),
-    read!("4", "a", "0"),
-    add!("1", "5", "6"),
-    read!("6", "b", "2"),
-    add!("2", "5", "7"),
-    add!("3", "4", "7"),
-    read!("7", "b", "0"),
-    add!("0", "4", "6"),
-    add!("1", "4", "7"),
+    step,
+    [read!("3", "a", "0"), read!("5", "b", "0"), add!("0", "3", "5"), fetch!("0")],
+    [read!("6", "b", "1"), read!("4", "a", "1"), add!("1", "3", "6"), fetch!("1")],
+    [read!("7", "b", "2"), add!("1", "4", "5"), fetch!("2")],
+    [add!("2", "4", "6"), fetch!("3")],
+    [read!("4", "a", "2"), add!("2", "3", "7"), fetch!("4")],
+    [add!("2", "4", "5"), fetch!("5")],
 );

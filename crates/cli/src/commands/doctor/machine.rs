@@ -34,7 +34,7 @@ fn target() -> String {
 /// Whether a flow's products are made by matrix tiles here.
 fn matrix_tiles() -> Finding {
     let (has, text) = match hgad_kernels::has_tiles() {
-        true => (true, "a flow's products are made there; `train.matmul = \"tf32\"` rounds them"),
+        true => (true, "a flow's products are made there"),
         false => (false, "none"),
     };
     Finding::new("matrix tiles", text).value(has)
