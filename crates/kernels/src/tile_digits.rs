@@ -203,8 +203,7 @@ unsafe fn store_row(to: *mut f32, x: [__m512; 4], scale: __m512) {
     }
 }
 
-/// Panels of a right matrix that are split together: each a cache line of every row, whose pages are
-/// sought once for all.
+/// Panels of a right matrix that are split together: two cache lines of every row.
 pub(crate) const PANELS: usize = 2;
 
 /// Columns `column..` of a right matrix, `panels` tiles of them, up to [`PANELS`]: those of each `apart`
