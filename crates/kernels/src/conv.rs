@@ -207,6 +207,7 @@ impl Conv2d {
                 }),
                 accumulate: false,
                 activation: self.config.activation,
+                rectified: None,
             };
             let weights = weights(image);
             if window.is_pointwise() {

@@ -13,7 +13,7 @@ use crate::nonzeros::NonZeros;
 use crate::packed::Packed;
 use crate::position_bias::{PositionBias, PositionCode};
 use crate::product::{AddedRows, Epilogue, product};
-use crate::rectified::{RightMatrix, share_of_nonzeros};
+use crate::rectified::{RightMatrix, is_sparse};
 use crate::sparse_product::Start;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -223,10 +223,11 @@ pub(crate) fn block_forward(
         rows: bias.map(|data| AddedRows { data, stride: h, repeat }),
         accumulate: false,
         activation: Activation::Relu,
+        rectified: None,
     };
     product(hidden, h, Matrix::rows(x, rows, size.first(), d), &w.first, &then);
     let hidden = Matrix::rows(hidden, rows, h, h);
-    let sparse = w.second.is_sparse(share_of_nonzeros(&hidden, nonzeros));
+    let sparse = is_sparse(w.second.share_of_nonzeros(&hidden, nonzeros), h2);
     if sparse {
         nonzeros.refill(&hidden);
     }

@@ -34,7 +34,7 @@ impl DeviceStack {
             bail!("a stack conditioned on {} channels got a code of {channels}", size.condition)
         }
         let there = |code: PositionCode| {
-            let all: Vec<f32> = code.parts().flat_map(|p| p.0).copied().collect();
+            let all: Vec<f32> = code.parts().flat_map(|p| p.0).collect();
             let codes = Tensor::from_slice(&all, all.len(), device)?;
             Ok::<_, candle_core::Error>(Code {
                 codes,

@@ -18,17 +18,18 @@ pub(crate) struct LayerSums {
     columns: usize,
     /// Not known before the first tile.
     sparse: Option<bool>,
+    /// No tile has been added: what is in `sums` is of a step before.
+    none: bool,
 }
 
 impl LayerSums {
     pub(crate) fn new(hidden: usize, columns: usize) -> Self {
         let sums = vec![0.0; hidden * stride(columns)];
-        Self { sums, hidden, columns, sparse: None }
+        Self { sums, hidden, columns, sparse: None, none: true }
     }
 
     pub(crate) fn clear(&mut self) {
-        self.sums.fill(0.0);
-        self.sparse = None;
+        (self.sparse, self.none) = (None, true);
     }
 
     /// Whether zeros are left out, as the first tile since [`LayerSums::clear`] was asked.
@@ -46,19 +47,32 @@ impl LayerSums {
         memory: &mut RightMatrix,
     ) {
         let sums = &mut self.sums;
+        let first = std::mem::replace(&mut self.none, false);
         if self.sparse == Some(true) {
+            if first {
+                sums.fill(0.0);
+            }
             memory.refill_rows(right);
             let to = stride(self.columns);
             memory.product(sums, to, left.transposed(), Some(channels), Start::Output);
         } else {
             memory.refill_panels(left);
             let panels = memory.panels();
-            product(sums, self.hidden, right.transposed(), panels, &Epilogue::ACCUMULATE);
+            let then = Epilogue { accumulate: !first, ..Epilogue::NONE };
+            product(sums, self.hidden, right.transposed(), panels, &then);
         }
     }
 
     /// The sums so far (hidden, columns).
-    pub(crate) fn matrix(&self) -> Matrix<'_> {
+    pub(crate) fn total(&mut self) -> Matrix<'_> {
+        if std::mem::replace(&mut self.none, false) {
+            self.sums.fill(0.0);
+        }
+        self.matrix()
+    }
+
+    /// As [`LayerSums::total`], of one tile at least.
+    fn matrix(&self) -> Matrix<'_> {
         match self.sparse {
             Some(true) => Matrix::rows(&self.sums, self.hidden, self.columns, stride(self.columns)),
             _ => Matrix::rows(&self.sums, self.columns, self.hidden, self.hidden).transposed(),
@@ -67,23 +81,23 @@ impl LayerSums {
 
     /// Adds those of other tiles.
     pub(crate) fn join(&mut self, other: &Self) {
-        match (self.sparse, other.sparse) {
-            (_, None) => {}
-            (a, b) if a == b => sum_rows(&other.sums, &mut self.sums),
-            (None, _) => {
-                self.sums.copy_from_slice(&other.sums);
-                self.sparse = other.sparse;
-            }
-            (Some(sparse), _) => {
-                let mut same = Self::new(self.hidden, self.columns);
-                same.sparse = Some(sparse);
-                match sparse {
-                    true => other.matrix().copy_to(&mut same.sums, stride(self.columns)),
-                    false => other.matrix().transposed().copy_to(&mut same.sums, self.hidden),
-                }
-                sum_rows(&same.sums, &mut self.sums);
-            }
+        if other.none {
+            return;
         }
+        if self.none {
+            self.sums.copy_from_slice(&other.sums);
+            (self.sparse, self.none) = (other.sparse, false);
+            return;
+        }
+        if self.sparse == other.sparse {
+            return sum_rows(&other.sums, &mut self.sums);
+        }
+        let mut same = Self::new(self.hidden, self.columns);
+        match self.sparse {
+            Some(true) => other.matrix().copy_to(&mut same.sums, stride(self.columns)),
+            _ => other.matrix().transposed().copy_to(&mut same.sums, self.hidden),
+        }
+        sum_rows(&same.sums, &mut self.sums);
     }
 }
 
@@ -112,16 +126,40 @@ mod tests {
         let left: Vec<f32> = (0..250).map(|i| (i % 7) as f32 - 3.0).map(|x| x.max(0.0)).collect();
         let right: Vec<f32> = (0..15).map(|i| i as f32 - 6.5).collect();
         for (a, b) in [(true, true), (true, false), (false, true), (false, false)] {
-            let mut sums = LayerSums::new(50, 3);
+            // What is left of a step before.
+            let mut sums = sums_of(&left, &[9.0; 15], b);
+            sums.clear();
+            sums.join(&LayerSums::new(50, 3));
             sums.join(&sums_of(&left, &right, a));
             sums.join(&LayerSums::new(50, 3));
             sums.join(&sums_of(&left, &right, b));
             let mut made = vec![0.5; 50 * 4];
-            sums.matrix().copy_to(&mut made, 4);
+            sums.total().copy_to(&mut made, 4);
             for (at, made) in made.iter().enumerate() {
                 let (h, c) = (at / 4, at % 4);
                 let term = |v: usize| if c < 3 { left[v * 50 + h] * right[v * 3 + c] } else { 0.0 };
                 assert_eq!(*made, 2.0 * (0..5).map(term).sum::<f32>(), "{h}, {c}");
+            }
+        }
+    }
+
+    #[test]
+    fn tiles_add_to_those_of_their_step_alone() {
+        let (ones, right) = ([1.0; 250], [2.0; 15]);
+        for sparse in [true, false] {
+            let mut sums = sums_of(&ones, &right, sparse);
+            sums.clear();
+            assert!(sums.total().data.iter().all(|x| *x == 0.0));
+            sums.clear();
+            let (left, right) = (Matrix::rows(&ones, 5, 50, 50), Matrix::rows(&right, 5, 3, 3));
+            let mut channels = NonZeros::default();
+            channels.refill(&left.transposed());
+            sums.choose(sparse);
+            for tiles in 1..3 {
+                sums.add(left, &channels, right, &mut RightMatrix::empty());
+                let mut made = [0.0; 150];
+                sums.total().copy_to(&mut made, 3);
+                assert_eq!(made, [10.0 * tiles as f32; 150]);
             }
         }
     }

@@ -175,22 +175,8 @@ fn bias_grad(g: &[f32], p: usize, o: usize) -> Vec<f32> {
     })
 }
 
-dispatch!(pub(crate) fn mask(g: &mut [f32], y: &[f32]) = mask_body);
+dispatch!(fn mask(g: &mut [f32], y: &[f32]) = mask_body);
 #[inline(always)]
 fn mask_body<I: Isa>(g: &mut [f32], y: &[f32]) {
     g.iter_mut().zip(y).for_each(|(g, y)| *g = if *y == 0.0 { 0.0 } else { *g });
-}
-
-dispatch!(
-    /// Adds every row of `g`, as wide as `out`, to `out`, where `y` is not zero.
-    pub(crate) fn sum_masked_rows(g: &[f32], y: &[f32], out: &mut [f32]) = sum_masked_rows_body
-);
-#[inline(always)]
-fn sum_masked_rows_body<I: Isa>(g: &[f32], y: &[f32], out: &mut [f32]) {
-    let width = out.len().max(1);
-    for (g, y) in g.chunks_exact(width).zip(y.chunks_exact(width)) {
-        for ((out, g), y) in out.iter_mut().zip(g).zip(y) {
-            *out += if *y == 0.0 { 0.0 } else { *g };
-        }
-    }
 }

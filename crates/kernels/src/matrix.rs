@@ -42,10 +42,17 @@ impl<'a> Matrix<'a> {
 
     /// Its rows to `to`, which holds as many, zeros up to `width` after each.
     pub(crate) fn copy_to(&self, to: &mut [f32], width: usize) {
+        self.copy_within(to, width);
+        if width > self.cols {
+            to.chunks_exact_mut(width).take(self.rows).for_each(|row| row[self.cols..].fill(0.0));
+        }
+    }
+
+    /// Its rows to the beginnings of those of `to`, `width` elements apart.
+    pub(crate) fn copy_within(&self, to: &mut [f32], width: usize) {
         if self.col_stride == 1 {
             for (row, to) in to.chunks_exact_mut(width.max(1)).take(self.rows).enumerate() {
                 to[..self.cols].copy_from_slice(&self.data[row * self.row_stride..][..self.cols]);
-                to[self.cols..].fill(0.0);
             }
             return;
         }
@@ -57,7 +64,6 @@ impl<'a> Matrix<'a> {
                 let from = from.iter().step_by(self.row_stride);
                 to[j..].iter_mut().step_by(width).zip(from).for_each(|(t, f)| *t = *f);
             }
-            to.chunks_exact_mut(width).for_each(|row| row[self.cols..].fill(0.0));
         }
     }
 }

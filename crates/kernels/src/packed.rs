@@ -64,6 +64,11 @@ impl Packed {
         packed
     }
 
+    /// Whether `b` is faster in tiles.
+    pub(crate) fn would_tile(b: &Matrix) -> bool {
+        tiles_pay(b.rows, b.cols)
+    }
+
     /// Packs `b` into the same memory.
     pub(crate) fn refill(&mut self, b: Matrix) {
         let (lanes, _) = panel_size(false);

@@ -63,21 +63,27 @@ impl PositionSums {
     }
 }
 
-/// Position `p` has row `p / run % rows` of `codes`, (rows, K).
+/// Position `p` has row `p / run % rows` of `codes`, (rows, channels).
 #[derive(Clone, Debug)]
 struct Part {
     codes: Vec<f32>,
     rows: usize,
     run: usize,
-    /// The codes transposed, (K, rows).
+    /// Those of the K that the part has.
+    channels: Range<usize>,
+    /// The codes transposed, (channels, rows).
     columns: Packed,
 }
 
 impl Part {
-    fn new(codes: Vec<f32>, channels: usize, run: usize) -> Self {
-        let rows = codes.len() / channels;
-        let columns = Packed::new(Matrix::rows(&codes, rows, channels, channels).transposed());
-        Self { codes, rows, run, columns }
+    /// Of `codes` (rows, K).
+    fn new(codes: &[f32], k: usize, run: usize, channels: Range<usize>) -> Self {
+        let rows = codes.len() / k;
+        let codes: Vec<f32> =
+            codes.chunks_exact(k).flat_map(|row| &row[channels.clone()]).copied().collect();
+        let all = Matrix::rows(&codes, rows, channels.len(), channels.len());
+        let columns = Packed::new(all.transposed());
+        Self { codes, rows, run, channels, columns }
     }
 
     fn row(&self, position: usize) -> usize {
@@ -95,7 +101,7 @@ impl PositionCode {
         let positions = code.len() / channels;
         let widths = (2..positions).filter(|w| positions.is_multiple_of(*w));
         let parts = widths.into_iter().find_map(|w| separate(code, channels, w));
-        let whole = || vec![Part::new(code.to_vec(), channels, 1)];
+        let whole = || vec![Part::new(code, channels, 1, 0..channels)];
         Self { channels, parts: parts.unwrap_or_else(whole) }
     }
 
@@ -107,8 +113,16 @@ impl PositionCode {
 
     /// Codes (rows, K), rows and run of every part: position `p` has row `p / run % rows`.
     #[cfg(any(test, feature = "cuda"))]
-    pub(crate) fn parts(&self) -> impl Iterator<Item = (&[f32], usize, usize)> {
-        self.parts.iter().map(|p| (p.codes.as_slice(), p.rows, p.run))
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (Vec<f32>, usize, usize)> {
+        self.parts.iter().map(|p| {
+            let mut codes = vec![0.0; p.rows * self.channels];
+            let own = p.codes.chunks_exact(p.channels.len());
+            codes
+                .chunks_exact_mut(self.channels)
+                .zip(own)
+                .for_each(|(row, own)| row[p.channels.clone()].copy_from_slice(own));
+            (codes, p.rows, p.run)
+        })
     }
 
     /// The products of the parts with the first layer of a block, `b1` in the first.
@@ -117,6 +131,7 @@ impl PositionCode {
         let of_code = Matrix::rows(&w.w1[size.first()..], h, k, size.input());
         let parts = self.parts.iter().enumerate().map(|(i, part)| {
             // The other way round the layer, far larger than the codes, would be packed.
+            let of_code = of_code.columns(part.channels.clone());
             let mut columns = vec![0.0; h * part.rows];
             product(&mut columns, part.rows, of_code, &part.columns, &Epilogue::NONE);
             let mut rows = vec![0.0; part.rows * h];
@@ -157,13 +172,15 @@ impl PositionCode {
     /// The columns of the condition in the gradient of W1, from the gradients of
     /// [`PositionCode::bias`] of all positions.
     pub(crate) fn gradient(&self, size: &StackSize, sums: &PositionSums, w1: &mut [f32]) {
-        let (h, k) = (size.hidden, self.channels);
-        let at = &mut w1[size.first()..];
+        let h = size.hidden;
         for (i, (part, sums)) in self.parts.iter().zip(&sums.0).enumerate() {
+            let (from, k) = (part.channels.start, part.channels.len());
             let sums = Matrix::rows(sums, part.rows, h, h).transposed();
             let codes = Matrix::rows(&part.codes, part.rows, k, k);
-            let then = Epilogue { accumulate: i > 0, ..Epilogue::NONE };
-            product_once(at, size.input(), sums, codes, &then);
+            // Parts have channels of their own, or each has all.
+            let again = i > 0 && part.channels == self.parts[0].channels;
+            let then = Epilogue { accumulate: again, ..Epilogue::NONE };
+            product_once(&mut w1[size.first() + from..], size.input(), sums, codes, &then);
         }
     }
 }
@@ -174,19 +191,32 @@ fn separate(code: &[f32], channels: usize, width: usize) -> Option<Vec<Part>> {
     let at = |row: usize, column: usize| &code[(row * width + column) * channels..][..channels];
     let mut of_columns = vec![0.0; width * channels];
     let mut of_rows = vec![0.0; height * channels];
+    // From the first to the last of each.
+    let (mut by_column, mut by_row) = (channels..0, channels..0);
+    let take = |range: &mut Range<usize>, c| *range = range.start.min(c)..c + 1;
     for c in 0..channels {
         let all = |same: &dyn Fn(usize, usize) -> bool| {
             (0..height).all(|row| (0..width).all(|column| same(row, column)))
         };
         if all(&|row, column| at(row, column)[c] == at(0, column)[c]) {
             (0..width).for_each(|column| of_columns[column * channels + c] = at(0, column)[c]);
+            take(&mut by_column, c);
         } else if all(&|row, column| at(row, column)[c] == at(row, 0)[c]) {
             (0..height).for_each(|row| of_rows[row * channels + c] = at(row, 0)[c]);
+            take(&mut by_row, c);
         } else {
             return None;
         }
     }
-    Some(vec![Part::new(of_columns, channels, 1), Part::new(of_rows, channels, width)])
+    // In pieces that do not overlap each has only its own, else both have all.
+    let apart = by_column.end <= by_row.start || by_row.end <= by_column.start;
+    if !apart || by_column.is_empty() || by_row.is_empty() {
+        (by_column, by_row) = (0..channels, 0..channels);
+    }
+    Some(vec![
+        Part::new(&of_columns, channels, 1, by_column),
+        Part::new(&of_rows, channels, width, by_row),
+    ])
 }
 
 dispatch!(fn add(y: &mut [f32], x: &[f32]) = add_body);
@@ -199,22 +229,35 @@ fn add_body<I: Isa>(y: &mut [f32], x: &[f32]) {
 mod tests {
     use super::*;
 
-    /// Rows 3, columns 4: channel 0 by column, channel 1 by row.
-    fn grid() -> Vec<f32> {
-        (0..12).flat_map(|p| [(p % 4) as f32 * 0.5, (p / 4) as f32 - 1.0]).collect()
+    /// Rows 3, columns 4, channels `C` by column and `R` by row.
+    fn grid(channels: &str) -> Vec<f32> {
+        let of = |p: usize, (i, by)| match by {
+            'C' => (p % 4) as f32 * 0.5 - i as f32,
+            _ => (p / 4) as f32 - 1.0 + i as f32,
+        };
+        (0..12).flat_map(|p| channels.chars().enumerate().map(move |c| of(p, c))).collect()
     }
 
     #[test]
     fn parts_give_what_the_whole_gives() {
-        let size = StackSize { dim: 4, hidden: 3, condition: 2, clamp: 1.9 };
+        for channels in ["CR", "CCR", "RCC", "CRC", "RR", "CC"] {
+            parts_of(channels);
+        }
+    }
+
+    fn parts_of(channels: &str) {
+        let k = channels.len();
+        let size = StackSize { dim: 4, hidden: 3, condition: k, clamp: 1.9 };
         let w1: Vec<f32> = (0..size.hidden * size.input()).map(|i| (i as f32).sin()).collect();
         let b1 = [0.1, -0.2, 0.3];
         let weights =
             BlockWeights { w1: &w1, b1: &b1, w2: &[], b2: &[], affine: vec![], rotation: &[] };
-        let code = grid();
-        let separable = PositionCode::new(&code, 2);
+        let code = grid(channels);
+        let separable = PositionCode::new(&code, k);
         assert_eq!(separable.parts.len(), 2);
-        let whole = PositionCode { channels: 2, parts: vec![Part::new(code.clone(), 2, 1)] };
+        let of_parts: usize = separable.parts.iter().map(|p| p.channels.len()).sum();
+        assert_eq!(of_parts == k, ["CR", "CCR", "RCC"].contains(&channels), "{channels}");
+        let whole = PositionCode { channels: k, parts: vec![Part::new(&code, k, 1, 0..k)] };
         let (mut a, mut b) = (Vec::new(), Vec::new());
         separable.bias(&separable.products(&size, &weights), 3, 2..11, &mut a);
         whole.bias(&whole.products(&size, &weights), 3, 2..11, &mut b);
@@ -243,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_code_of_no_grid_stays_whole() {
-        let mut code = grid();
+        let mut code = grid("CR");
         code[5] += 0.25;
         assert_eq!(PositionCode::new(&code, 2).parts.len(), 1);
     }

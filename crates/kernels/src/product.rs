@@ -20,6 +20,15 @@ pub(crate) struct Epilogue<'a> {
     /// What was in the output.
     pub(crate) accumulate: bool,
     pub(crate) activation: Activation,
+    /// The gradient of a rectifier: 0 where what it left is 0.
+    pub(crate) rectified: Option<Rectified<'a>>,
+}
+
+/// What a rectifier left, of the output's shape, rows `stride` elements apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Rectified<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) stride: usize,
 }
 
 /// Row `i / repeat` of `data` is added to row `i` of a product.
@@ -31,8 +40,13 @@ pub(crate) struct AddedRows<'a> {
 }
 
 impl Epilogue<'_> {
-    pub(crate) const NONE: Epilogue<'static> =
-        Epilogue { bias: None, rows: None, accumulate: false, activation: Activation::Identity };
+    pub(crate) const NONE: Epilogue<'static> = Epilogue {
+        bias: None,
+        rows: None,
+        accumulate: false,
+        activation: Activation::Identity,
+        rectified: None,
+    };
 
     pub(crate) const ACCUMULATE: Epilogue<'static> =
         Epilogue { accumulate: true, ..Epilogue::NONE };
@@ -59,6 +73,7 @@ pub(crate) fn product_once(dst: &mut [f32], stride: usize, a: Matrix, b: Matrix,
             rows: then.rows.filter(|_| first),
             accumulate: then.accumulate || !first,
             activation: if last { then.activation } else { Activation::Identity },
+            rectified: then.rectified.filter(|_| last),
         };
         if !first {
             panels.refill(b.part(begin..end));
@@ -83,10 +98,13 @@ fn check_epilogue(a: &Matrix, n: usize, then: &Epilogue) {
         assert!(r.repeat > 0);
         assert!((a.rows - 1) / r.repeat * r.stride + n <= r.data.len());
     }
+    if let Some(r) = &then.rectified {
+        check_output(r.data.len(), r.stride, a.rows, n);
+    }
 }
 
 /// As [`product`] for the columns of `group`, into memory that need not have been written; column
-/// 0 of `dst`, of the bias and of added rows is the group's first.
+/// 0 of `dst`, of the bias, of added rows and of what a rectifier left is the group's first.
 ///
 /// # Safety
 /// Rows of as many floats as the group has columns can be written at `dst + i * stride` for every
@@ -199,13 +217,20 @@ pub(crate) mod tests {
                 (Matrix::rows(&x, m, k, k), Matrix::rows(&y, n, k, k).transposed()),
             ];
             let (bias, added, before) = (noise(n, 5), noise(m.div_ceil(2) * n, 6), noise(m * n, 7));
-            for ((a, b), accumulate) in pairs.into_iter().flat_map(|p| [(p, true), (p, false)]) {
+            // Two columns more than the product has.
+            let left: Vec<_> = noise(m * (n + 2), 8).iter().map(|x| x.max(0.0)).collect();
+            let held_back = Some(Rectified { data: &left, stride: n + 2 });
+            let all = [(true, None), (false, None), (true, held_back), (false, held_back)];
+            for ((a, b), (accumulate, rectified)) in
+                pairs.into_iter().flat_map(|p| all.map(|then| (p, then)))
+            {
                 let truth = truth(&a, &b);
                 let then = Epilogue {
                     bias: Some(&bias),
                     rows: Some(AddedRows { data: &added, stride: n, repeat: 2 }),
                     accumulate,
                     activation: Activation::Relu,
+                    rectified,
                 };
                 let [mut once, mut packed, mut tiled] = [(); 3].map(|()| before.clone());
                 product_once(&mut once, n, a, b, &then);
@@ -215,7 +240,10 @@ pub(crate) mod tests {
                     let (row, column) = (at / n, at % n);
                     let stood = if accumulate { before[at] as f64 } else { 0.0 };
                     let sum = t + bias[column] as f64 + stood;
-                    let expected = (sum + added[row / 2 * n + column] as f64).max(0.0);
+                    let expected = match rectified {
+                        Some(r) if r.data[row * r.stride + column] == 0.0 => 0.0,
+                        _ => (sum + added[row / 2 * n + column] as f64).max(0.0),
+                    };
                     assert!((once[at] as f64 - expected).abs() < 2e-5, "{m}x{n}x{k} at {at}");
                     assert!((packed[at] as f64 - expected).abs() < 2e-5, "{m}x{n}x{k} at {at}");
                     assert!((tiled[at] as f64 - expected).abs() < 2e-5, "{m}x{n}x{k} at {at}");
@@ -270,6 +298,21 @@ pub(crate) mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn long_sums_in_tiles_are_as_exact_as_single_precision() {
+        let (m, k, n) = (40, 300, 64);
+        let (x, y) = (noise(m * k, 1), noise(k * n, 2));
+        let (a, b) = (Matrix::rows(&x, m, k, k), Matrix::rows(&y, k, n, n));
+        let truth = truth(&a, &b);
+        let error = |panels: Packed| {
+            let mut made = vec![0.0; m * n];
+            product(&mut made, n, a, &panels, &Epilogue::NONE);
+            made.iter().zip(&truth).map(|(x, t)| (*x as f64 - t).abs()).sum::<f64>()
+        };
+        let (single, tiles) = (error(Packed::new(b)), error(Packed::for_tiles(b)));
+        assert!(tiles <= single, "by tiles {tiles:e}, without {single:e}");
     }
 
     /// Rows and columns of tiles have scales of their own, so that small ones stay exact.

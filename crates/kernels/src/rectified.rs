@@ -12,28 +12,20 @@ use crate::sparse_product::{Start, sparse_product};
 ///
 /// Measured on a Zen 3 with 20 to 320 columns: a term that is not left out takes 1.4 to 1.7 times
 /// what a term of a dense product takes, and what is done once a term weighs more in short rows.
-/// With tiles it hardly matters: 25 passes of the demo, of whose numbers most are zero later, take 19.3
-/// and 20.5 s on an Emerald Rapids with 5 below, 19.7 and 21.0 with 3, 19.4 and 20.9 all dense, in turn.
-pub(crate) fn is_sparse(share: f32, columns: usize, in_tiles: bool) -> bool {
-    let dearer = match in_tiles {
-        true => 5.0,
-        false => 1.5,
-    };
-    share * (dearer + 24.0 / columns as f32) < 1.0
-}
-
-/// The share of `a` that is not zero, by its first rows; `memory` is spent.
-pub(crate) fn share_of_nonzeros(a: &Matrix, memory: &mut NonZeros) -> f32 {
-    memory.refill(&a.part(0..a.rows.min(SAMPLE)));
-    memory.share()
+pub(crate) fn is_sparse(share: f32, columns: usize) -> bool {
+    share * (1.5 + 24.0 / columns as f32) < 1.0
 }
 
 /// Rows that tell of a tile.
 const SAMPLE: usize = 16;
 
 /// A right matrix as either product reads it.
+///
+/// With tiles no zeros are left out, which would hardly be faster: 25 passes of the demo, of whose
+/// numbers most are zero later, took 19.3 to 21.0 s on an Emerald Rapids, some or none left out.
 #[derive(Clone, Debug)]
 pub(crate) struct RightMatrix {
+    /// Of no use where the panels are in tiles.
     rows: LineRows,
     panels: Packed,
 }
@@ -41,26 +33,36 @@ pub(crate) struct RightMatrix {
 impl RightMatrix {
     /// For both products.
     pub(crate) fn new(b: Matrix) -> Self {
-        let rows = LineRows::new(b);
-        let panels = Packed::for_tiles(rows.matrix());
-        Self { rows, panels }
+        let mut made = Self::empty();
+        made.refill(b);
+        made
     }
 
     /// Of no numbers yet.
     pub(crate) fn empty() -> Self {
-        Self::new(Matrix::rows(&[], 0, 0, 0))
+        let none = Matrix::rows(&[], 0, 0, 0);
+        Self { rows: LineRows::new(none), panels: Packed::for_tiles(none) }
     }
 
-    /// As the function of that name, for products with this matrix.
-    pub(crate) fn is_sparse(&self, share: f32) -> bool {
-        is_sparse(share, self.panels.columns(), self.panels.in_tiles())
+    /// The share of `a`, a left matrix, that is not zero, by its first rows, where that matters, else
+    /// 1; `memory` is spent.
+    pub(crate) fn share_of_nonzeros(&self, a: &Matrix, memory: &mut NonZeros) -> f32 {
+        if self.panels.in_tiles() {
+            return 1.0;
+        }
+        memory.refill(&a.part(0..a.rows.min(SAMPLE)));
+        memory.share()
     }
 
     /// New numbers for both products in the same memory.
     pub(crate) fn refill(&mut self, b: Matrix) {
-        self.rows.refill(b);
-        // From there, for a matrix that is transposed is slow to read.
-        self.panels.refill(self.rows.matrix());
+        if Packed::would_tile(&b) {
+            self.panels.refill(b);
+        } else {
+            self.rows.refill(b);
+            // From there, for a matrix that is transposed is slow to read.
+            self.panels.refill(self.rows.matrix());
+        }
     }
 
     /// New rows, for products that leave out zeros, alone.

@@ -60,11 +60,16 @@ fn rows<V: Vector, const R: usize, const N: usize>(
             0 => 0,
             ahead => ahead + turn / lines % UNROLLED * N * V::LANES + turn % lines * 16,
         };
-        // What the sums go to is rarely in cache, and there is time to fetch it while they are made.
+        // What the sums go to or meet is rarely in cache, and there is time to fetch it while they are made.
         for r in first..first + count {
             let at = dst.wrapping_add(r * stride + block.column);
             prefetch(at, true);
             prefetch(at.wrapping_add(block.columns - 1), true);
+            if let Some(left) = &then.rectified {
+                let at = left.data.as_ptr().wrapping_add(r * left.stride + block.column);
+                prefetch(at, true);
+                prefetch(at.wrapping_add(block.columns - 1), true);
+            }
         }
         // SAFETY: the extents were checked.
         unsafe {
@@ -250,9 +255,19 @@ unsafe fn finish_whole<V: Vector, const R: usize, const N: usize>(
                 }
             }
         }
+        let Some(left) = &then.rectified else {
+            for (r, sums) in sums.iter().enumerate() {
+                for (v, sum) in sums.iter().enumerate() {
+                    activation.of(*sum).store(at.add(r * stride + v * V::LANES));
+                }
+            }
+            return;
+        };
         for (r, sums) in sums.iter().enumerate() {
+            let left = left.data.as_ptr().add((first + r) * left.stride + block.column);
             for (v, sum) in sums.iter().enumerate() {
-                activation.of(*sum).store(at.add(r * stride + v * V::LANES));
+                let y = activation.of(*sum).where_nonzero(V::load(left.add(v * V::LANES)));
+                y.store(at.add(r * stride + v * V::LANES));
             }
         }
     }
@@ -295,7 +310,11 @@ unsafe fn finish_part<V: Vector, const R: usize, const N: usize>(
                 if then.accumulate {
                     y = y.add(load(at));
                 }
-                let y = then.activation.of(y);
+                let mut y = then.activation.of(y);
+                if let Some(left) = &then.rectified {
+                    let row = (first + r) * left.stride;
+                    y = y.where_nonzero(load(left.data.as_ptr().add(row + column)));
+                }
                 if whole { y.store(at) } else { y.store_part(at, lanes) }
             }
         }

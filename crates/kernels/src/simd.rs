@@ -53,6 +53,8 @@ pub(crate) trait Vector: Copy {
     fn nonzero(self) -> u32;
     /// `marks`, whose lanes are bits, with `bits` where a lane of `self` is not zero.
     fn mark_nonzero(self, bits: u32, marks: Self) -> Self;
+    /// 0 where `other` is 0; what is no number is not zero.
+    fn where_nonzero(self, other: Self) -> Self;
 
     /// `e^self`; see [`crate::math::exp`].
     #[inline(always)]
@@ -214,6 +216,13 @@ mod x86 {
                 Self(_mm512_castsi512_ps(_mm512_mask_or_epi32(marks, lanes, marks, bits)))
             }
         }
+        #[inline(always)]
+        fn where_nonzero(self, other: Self) -> Self {
+            unsafe {
+                let lanes = _mm512_cmp_ps_mask::<_CMP_NEQ_UQ>(other.0, _mm512_setzero_ps());
+                Self(_mm512_maskz_mov_ps(lanes, self.0))
+            }
+        }
     }
 
     #[derive(Clone, Copy)]
@@ -311,6 +320,13 @@ mod x86 {
                 let lanes = _mm256_cmp_ps::<_CMP_NEQ_UQ>(self.0, _mm256_setzero_ps());
                 let bits = _mm256_castsi256_ps(_mm256_set1_epi32(bits as i32));
                 Self(_mm256_or_ps(marks.0, _mm256_and_ps(lanes, bits)))
+            }
+        }
+        #[inline(always)]
+        fn where_nonzero(self, other: Self) -> Self {
+            unsafe {
+                let lanes = _mm256_cmp_ps::<_CMP_NEQ_UQ>(other.0, _mm256_setzero_ps());
+                Self(_mm256_and_ps(lanes, self.0))
             }
         }
     }
@@ -417,6 +433,13 @@ mod neon {
                 Self(vreinterpretq_f32_u32(vorrq_u32(vreinterpretq_u32_f32(marks.0), bits)))
             }
         }
+        #[inline(always)]
+        fn where_nonzero(self, other: Self) -> Self {
+            unsafe {
+                let bits = vbicq_u32(vreinterpretq_u32_f32(self.0), vceqzq_f32(other.0));
+                Self(vreinterpretq_f32_u32(bits))
+            }
+        }
     }
 }
 #[cfg(target_arch = "aarch64")]
@@ -507,5 +530,9 @@ impl Vector for PortableVector {
     #[inline(always)]
     fn mark_nonzero(self, bits: u32, marks: Self) -> Self {
         marks.zip(self, |m, x| if x != 0.0 { f32::from_bits(m.to_bits() | bits) } else { m })
+    }
+    #[inline(always)]
+    fn where_nonzero(self, other: Self) -> Self {
+        self.zip(other, |x, o| if o != 0.0 { x } else { 0.0 })
     }
 }

@@ -62,18 +62,18 @@ impl BlockSums {
 
     /// The block's gradients, in the order of [`StackGradients`].
     pub(crate) fn finish(
-        &self,
+        &mut self,
         size: &StackSize,
         code: Option<&PositionCode>,
         to: &mut [Vec<f32>; 5],
     ) {
         let [w1, b1, w2, b2, affine] = to;
-        self.first.matrix().copy_to(w1, size.input());
+        self.first.total().copy_to(w1, size.input());
         if let Some(code) = code {
             code.gradient(size, &self.of_positions, w1);
         }
         self.of_positions.bias(b1);
-        self.second.matrix().transposed().copy_to(w2, size.hidden);
+        self.second.total().transposed().copy_within(w2, size.hidden);
         b2.copy_from_slice(&self.b2);
         affine.copy_from_slice(&self.affine);
     }

@@ -10,13 +10,12 @@ use crate::coupling_stack::{
     BlockWeights, Condition, PackedBlock, StackSize, block_forward, by_image, gather,
     tile_positions, tiles,
 };
-use crate::linear::{mask, sum_masked_rows};
 use crate::matrix::Matrix;
 use crate::nonzeros::NonZeros;
 use crate::pool::sum_rows;
 use crate::position_bias::PositionCode;
-use crate::product::{Epilogue, product};
-use crate::rectified::{RightMatrix, is_sparse, share_of_nonzeros};
+use crate::product::{Epilogue, Rectified, product};
+use crate::rectified::{RightMatrix, is_sparse};
 use crate::sparse_product::Start;
 use crate::stack_gradients::{BlockSums, StackGradients};
 use rayon::prelude::*;
@@ -261,25 +260,20 @@ impl Lane {
         gradient_rows(z, x, a, &mut sums.affine, coupled, log_det, &w.affine, split, clamp);
         sum_rows(a, &mut sums.b2);
         let da = Matrix::rows(a, n, h2, h2);
-        product(dhidden, h, da, &back.second, &Epilogue::NONE);
+        let held_back = Some(Rectified { data: hidden, stride: h });
+        product(dhidden, h, da, &back.second, &Epilogue { rectified: held_back, ..Epilogue::NONE });
 
         let rectified = Matrix::rows(hidden, n, h, h);
-        let share = share_of_nonzeros(&rectified, of_vectors);
         // The sums' products have as many columns as that with the first layer, or twice as many.
-        let in_tiles = back.first.panels().in_tiles();
-        let [second, first] = [h2, size.first()].map(|columns| is_sparse(share, columns, in_tiles));
+        let share = back.first.share_of_nonzeros(&rectified, of_vectors);
+        let [second, first] = [h2, size.first()].map(|columns| is_sparse(share, columns));
         let sparse = [sums.second.choose(second), sums.first.choose(first)];
         if sparse != [false; 2] {
             of_channels.refill(&rectified.transposed());
         }
-        // Products that leave out zeros leave out what the rectifier held back.
-        if !(sparse[1] && first) {
-            mask(dhidden, hidden);
-        }
         for (i, position) in positions.enumerate() {
-            let of_images = i * images * h..(i + 1) * images * h;
             of_position.fill(0.0);
-            sum_masked_rows(&dhidden[of_images.clone()], &hidden[of_images], of_position);
+            sum_rows(&dhidden[i * images * h..(i + 1) * images * h], of_position);
             sums.of_positions.add(code, position, of_position);
         }
         sums.second.add(rectified, of_channels, da, right);

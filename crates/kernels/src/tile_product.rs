@@ -11,7 +11,7 @@ use crate::isa::{Avx512, Isa};
 use crate::matrix::Matrix;
 use crate::packed::{Line, as_floats_mut};
 use crate::product::{Epilogue, Right};
-use crate::simd::Vector;
+use crate::simd::{Vector, prefetch};
 use crate::tile_digits::{split_left, steps};
 use crate::tiles::{Beside, DIGITS, FLOATS, SIDE, Tiles};
 use std::cell::RefCell;
@@ -36,43 +36,39 @@ pub(crate) unsafe fn tile_product(
     }
     LEFT.with_borrow_mut(|left| {
         let steps = steps(a.cols);
-        let tile_floats = steps * DIGITS * FLOATS;
-        left.resize(left.len().max(TOGETHER * tile_floats / Line::FLOATS), Line::ZERO);
+        left.resize(left.len().max(steps * DIGITS * FLOATS / Line::FLOATS), Line::ZERO);
         let left = as_floats_mut(left).as_mut_ptr();
-        let mut scales = [0.0; TOGETHER * SIDE];
+        let mut scales = [0.0; SIDE];
         let mut memory = [[Line::ZERO; DIGITS * FLOATS / Line::FLOATS]; 2];
         let [mut sums, mut before] = memory.each_mut().map(|m| as_floats_mut(m).as_mut_ptr());
         let mut waiting = Waiting::none(dst, stride, then, steps);
         // SAFETY: the caller's.
         unsafe {
             let tiles = Tiles::take();
-            for first in (0..a.rows).step_by(TOGETHER * SIDE) {
-                let rows = first..a.rows.min(first + TOGETHER * SIDE);
+            for first in (0..a.rows).step_by(SIDE) {
+                let (rows, next) = (first..a.rows.min(first + SIDE), first + SIDE);
                 // Their scales are read until their last sums are finished.
                 waiting.finish();
-                for (t, row) in rows.clone().step_by(SIDE).enumerate() {
-                    let scales = scales.as_mut_ptr().add(t * SIDE);
-                    split_left(left.add(t * tile_floats), scales, a, row);
-                }
+                split_left(left, scales.as_mut_ptr(), a, first);
                 for panel in right.panels {
-                    let b = right.b.wrapping_add(panel.at);
-                    for (t, row) in rows.clone().step_by(SIDE).enumerate() {
-                        tiles.clear();
-                        for step in 0..steps {
-                            let at = step * DIGITS * FLOATS;
-                            tiles.add(left.add(t * tile_floats + at), b.add(at), &mut waiting);
+                    let (b, column) = (right.b.wrapping_add(panel.at), panel.column - right.first);
+                    if next < a.rows {
+                        fetch(dst, stride, next..a.rows.min(next + SIDE), column);
+                        if let Some(of) = &then.rectified {
+                            let rows = next..a.rows.min(next + SIDE);
+                            fetch(of.data.as_ptr(), of.stride, rows, column);
                         }
-                        tiles.store(sums);
-                        waiting.finish();
-                        let scales = (scales.as_ptr().add(t * SIDE), b.add(tile_floats));
-                        waiting.begin(
-                            sums,
-                            scales,
-                            row..rows.end.min(row + SIDE),
-                            (panel.column - right.first, right.columns),
-                        );
-                        (sums, before) = (before, sums);
                     }
+                    tiles.clear();
+                    for step in 0..steps {
+                        let at = step * DIGITS * FLOATS;
+                        tiles.add(left.add(at), b.add(at), &mut waiting);
+                    }
+                    tiles.store(sums);
+                    waiting.finish();
+                    let scales = (scales.as_ptr(), b.add(steps * DIGITS * FLOATS));
+                    waiting.begin(sums, scales, rows.clone(), (column, right.columns));
+                    (sums, before) = (before, sums);
                 }
             }
             waiting.finish();
@@ -80,19 +76,24 @@ pub(crate) unsafe fn tile_product(
     });
 }
 
-/// Tiles of rows that are multiplied by a panel while it is in cache.
-const TOGETHER: usize = 2;
+/// Asks for the cache line at `column` of some rows: for what the sums of the next rows go to or meet,
+/// which is rarely in cache, while those of these are made.
+#[inline(always)]
+fn fetch(at: *const f32, stride: usize, rows: Range<usize>, column: usize) {
+    rows.for_each(|row| prefetch(at.wrapping_add(row * stride + column), true));
+}
 
 /// Sums of a tile in memory that have yet to be finished: what follows them is added row by row,
 /// beside the tiles' next sums.
 struct Waiting<'a> {
-    /// Of the next row, as are the three below.
+    /// Of the next row, as are the other pointers but `dst`.
     sums: *const f32,
     scale: *const f32,
     to: *mut f32,
     added: *const f32,
     /// Rows until the next one of `added`.
     within: usize,
+    rectified: *const f32,
     rows: usize,
     /// Rows that are finished together.
     at_once: usize,
@@ -115,6 +116,7 @@ impl<'a> Waiting<'a> {
             to: std::ptr::null_mut(),
             added: std::ptr::null(),
             within: 0,
+            rectified: std::ptr::null(),
             rows: 0,
             // So that all are finished when the next ones are made.
             at_once: SIDE.div_ceil(6 * steps),
@@ -152,6 +154,9 @@ impl<'a> Waiting<'a> {
                 let row = rows.start / added.repeat;
                 self.added = added.data.as_ptr().add(row * added.stride + column);
                 self.within = added.repeat - rows.start % added.repeat;
+            }
+            if let Some(left) = &self.then.rectified {
+                self.rectified = left.data.as_ptr().add(rows.start * left.stride + column);
             }
         }
     }
@@ -195,6 +200,14 @@ impl Beside for Waiting<'_> {
                     Activation::Identity => y,
                     Activation::Relu => Activation::Relu.of(y),
                     other => other.of(y),
+                };
+                let y = match &self.then.rectified {
+                    Some(left) => {
+                        let y = y.where_nonzero(V::load_masked(self.rectified, self.lanes));
+                        self.rectified = self.rectified.wrapping_add(left.stride);
+                        y
+                    }
+                    None => y,
                 };
                 y.store_masked(self.to, self.lanes);
             }

@@ -414,7 +414,7 @@ fn a_stack_and_its_gradients() {
             (0..images).map(|b| noise(positions * dim, 1.0, 50 + b)).collect();
         let maps: Vec<&[f32]> = maps.iter().map(Vec::as_slice).collect();
         let there = |code: &PositionCode| stack::Code {
-            codes: code.parts().flat_map(|p| p.0).copied().collect(),
+            codes: code.parts().flat_map(|p| p.0).collect(),
             parts: code.parts().map(|p| (p.1, p.2)).collect(),
         };
         let mut device = Stack::new(size, code.as_ref().map(there));
