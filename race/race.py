@@ -162,7 +162,7 @@ def machine():
         if read("type") != "Instruction":
             sizes[f"L{read('level')}"] = read("size")
     flags = re.search(r"^flags\s*: (.*)", text, re.M)
-    wanted = ("avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16")
+    wanted = ("avx2", "fma", "avx512f", "avx512bw", "avx512vl", "avx512_vnni", "avx512_bf16", "amx_int8")
     return {"model": model.group(1) if model else platform.processor(), "cores": os.cpu_count(), "system": f"{platform.system()} {platform.release()}",
             "memory_gib": round(int(memory.group(1)) / 2 ** 20, 1) if memory else None, "caches": sizes,
             "flags": [f for f in wanted if flags and f in flags.group(1).split()]}
