@@ -20,7 +20,7 @@ const BYTES_A_PIXEL: u64 = 8;
 /// # Errors
 /// [`DatasetError::Io`], [`DatasetError::Corrupt`], [`DatasetError::TooLarge`].
 pub fn read_image(path: &Path) -> Result<RgbImage, DatasetError> {
-    Ok(decode(path)?.into_rgb8())
+    Ok(rgb(decode(path)?))
 }
 
 /// [`read_image`] of a file's bytes, which may come from anywhere: images of more than `max_pixels`
@@ -30,7 +30,7 @@ pub fn read_image(path: &Path) -> Result<RgbImage, DatasetError> {
 /// # Errors
 /// [`DatasetError::Corrupt`], [`DatasetError::TooLarge`].
 pub fn decode_image(bytes: &[u8], name: &Path, max_pixels: u64) -> Result<RgbImage, DatasetError> {
-    Ok(decode_bytes(bytes, name, max_pixels.min(MAX_PIXELS))?.into_rgb8())
+    Ok(rgb(decode_bytes(bytes, name, max_pixels.min(MAX_PIXELS))?))
 }
 
 /// Decodes a mask: 255 where any colour channel is non-zero, else 0. Alpha is ignored.
@@ -102,6 +102,22 @@ fn decode_bytes(bytes: &[u8], path: &Path, limit: u64) -> Result<DynamicImage, D
         return Err(corrupt(path, "the JPEG has no end marker"));
     }
     DynamicImage::from_decoder(decoder).map_err(|e| corrupt(path, e))
+}
+
+/// Of 8 bits without colour profiles, which the `image` crate's conversions go through in floats even
+/// where nothing changes: that takes longer than decoding.
+fn rgb(image: DynamicImage) -> RgbImage {
+    let (width, height) = (image.width(), image.height());
+    let flat = |pixels: Vec<[u8; 3]>| RgbImage::from_raw(width, height, pixels.into_flattened());
+    let converted = match &image {
+        DynamicImage::ImageLuma8(grey) => flat(grey.iter().map(|v| [*v; 3]).collect()),
+        DynamicImage::ImageLumaA8(grey) => flat(grey.pixels().map(|p| [p.0[0]; 3]).collect()),
+        DynamicImage::ImageRgba8(rgba) => {
+            flat(rgba.pixels().map(|p| [p.0[0], p.0[1], p.0[2]]).collect())
+        }
+        _ => None,
+    };
+    converted.unwrap_or_else(|| image.into_rgb8())
 }
 
 /// Whether an end-of-image marker follows the last start of scan.

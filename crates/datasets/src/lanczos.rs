@@ -4,7 +4,9 @@
 //! floats vectorise everywhere; where such a sum is so near a rounding boundary that its own rounding
 //! may decide, it is made again in integers.
 
-use pulp::{Arch, NullaryFnOnce};
+use pulp::{Arch, Simd, WithSimd};
+
+use crate::columns::{Columns, ROWS, turn};
 
 /// Bits of a weight behind the point.
 const BITS: u32 = 22;
@@ -12,8 +14,8 @@ const BITS: u32 = 22;
 const SUPPORT: f64 = 3.0;
 /// Channels of a pixel.
 const C: usize = 3;
-/// Rows at once.
-const ROWS: usize = 8;
+/// Bytes of a row whose sums down stay in registers.
+const WIDE: usize = 64;
 /// Of one operation on sums below 512: half of the last bit.
 const ROUNDING: f32 = 1.6e-5;
 
@@ -70,38 +72,41 @@ impl Windows {
     }
 
     #[inline(always)]
-    fn across_body(&self, rows: &[u8], width: usize) -> Vec<u8> {
-        let reach = self.reach();
+    fn across_body<S: Simd>(&self, rows: &[u8], width: usize) -> Vec<u8> {
         let (line, length) = (width * C, self.starts.len() * C);
-        let margin = self.margin();
-        // Zeros past the end, where weights are 0 too.
-        let mut bytes = vec![[0; ROWS]; reach.len() * C];
-        let mut columns = vec![[0f32; ROWS]; reach.len() * C];
+        let (first, margin) = (self.reach().start * C, self.margin());
+        let mut columns = Columns::new(self.taps * C);
+        let mut sideways = vec![[0; ROWS]; length.next_multiple_of(ROWS)];
+        let mut upright = [[0; ROWS]; ROWS];
         let mut out = vec![0; rows.len() / line * length];
         for (rows, out) in rows.chunks(ROWS * line).zip(out.chunks_mut(ROWS * length)) {
-            turn(&mut bytes, rows, line, reach.start * C);
-            let floats = columns.as_flattened_mut().iter_mut();
-            floats.zip(bytes.as_flattened()).for_each(|(f, b)| *f = f32::from(*b));
+            columns.restart(first);
             for (i, weights) in self.weights.chunks_exact(self.taps).enumerate() {
-                let pixels = columns[(self.starts[i] - reach.start) * C..].as_chunks::<C>().0;
+                let start = self.starts[i] * C;
+                let pixels = columns.window(rows, line, start).as_chunks::<C>().0;
                 // Three variables stay in registers, an array of arrays would not.
                 let (mut red, mut green, mut blue) = ([0f32; ROWS], [0f32; ROWS], [0f32; ROWS]);
                 for (pixel, weight) in pixels.iter().zip(weights) {
                     for row in 0..ROWS {
-                        red[row] += pixel[0][row] * weight;
-                        green[row] += pixel[1][row] * weight;
-                        blue[row] += pixel[2][row] * weight;
+                        red[row] = madd::<S>(pixel[0].0[row], *weight, red[row]);
+                        green[row] = madd::<S>(pixel[1].0[row], *weight, green[row]);
+                        blue[row] = madd::<S>(pixel[2].0[row], *weight, blue[row]);
                     }
                 }
-                let sums = [red, green, blue];
-                for (c, sums) in sums.iter().enumerate() {
-                    let levels = levels(sums, margin, |row| {
-                        let from = row * line + self.starts[i] * C + c;
+                for (c, sums) in [red, green, blue].iter().enumerate() {
+                    sideways[i * C + c] = levels(sums, margin, |row| {
+                        let from = row * line + start + c;
                         let end = rows.len().min((row + 1) * line);
                         rows.get(from..end).map_or(0, |v| self.exactly(i, v.iter().step_by(C)))
                     });
-                    for (out, level) in out[i * C + c..].iter_mut().step_by(length).zip(levels) {
-                        *out = level;
+                }
+            }
+            for (square, at) in sideways.as_chunks().0.iter().zip((0..length).step_by(ROWS)) {
+                turn(square, &mut upright);
+                for (line, bytes) in out.chunks_exact_mut(length).zip(&upright) {
+                    match line[at..].first_chunk_mut() {
+                        Some(whole) => *whole = *bytes,
+                        None => line[at..].copy_from_slice(&bytes[..length - at]),
                     }
                 }
             }
@@ -110,25 +115,37 @@ impl Windows {
     }
 
     #[inline(always)]
-    fn down_body(&self, rows: &[u8], line: usize, first: usize) -> Vec<u8> {
-        const WIDE: usize = 32;
-        let mut out = Vec::with_capacity(self.starts.len() * line);
-        let mut sums = vec![[0f32; WIDE]; line.div_ceil(WIDE)];
+    fn down_body<S: Simd>(&self, rows: &[u8], line: usize, first: usize) -> Vec<u8> {
+        match line {
+            WIDE.. => self.down_by::<S, WIDE>(rows, line, first),
+            _ => self.down_by::<S, C>(rows, line, first),
+        }
+    }
+
+    /// `N` bytes of a row at once, at most those of a line.
+    #[inline(always)]
+    fn down_by<S: Simd, const N: usize>(&self, rows: &[u8], line: usize, first: usize) -> Vec<u8> {
+        let mut out = vec![0; self.starts.len() * line];
         let margin = self.margin();
-        for (i, weights) in self.weights.chunks_exact(self.taps).enumerate() {
+        let windows = self.weights.chunks_exact(self.taps).zip(out.chunks_exact_mut(line));
+        for (i, (weights, out)) in windows.enumerate() {
             let rows = &rows[(self.starts[i] - first) * line..];
-            sums.fill([0.0; WIDE]);
-            for (row, weight) in rows.chunks_exact(line).zip(weights) {
-                let sums = sums.as_flattened_mut().iter_mut();
-                sums.zip(row).for_each(|(sum, v)| *sum += weight * f32::from(*v));
-            }
-            for (block, sums) in sums.iter().enumerate() {
-                let first = block * WIDE;
-                let levels = levels(sums, margin, |column| {
-                    let from = (first + column).min(rows.len());
-                    self.exactly(i, rows[from..].iter().step_by(line))
+            for at in (0..line).step_by(N) {
+                // The last ones are those that end with the line.
+                let at = at.min(line - N);
+                let mut sums = [0f32; N];
+                for (t, weight) in weights.iter().enumerate() {
+                    // Past the source weights are 0.
+                    let Some(bytes) = rows.get(t * line + at..) else { break };
+                    let Some(bytes) = bytes.first_chunk::<N>() else { break };
+                    for (sum, byte) in sums.iter_mut().zip(bytes) {
+                        *sum = madd::<S>(*weight, f32::from(*byte), *sum);
+                    }
+                }
+                let levels = levels(&sums, margin, |column| {
+                    self.exactly(i, rows[at + column..].iter().step_by(line))
                 });
-                out.extend_from_slice(&levels[..WIDE.min(line - first)]);
+                out[at..at + N].copy_from_slice(&levels);
             }
         }
         out
@@ -150,90 +167,60 @@ impl Windows {
 /// A pass, compiled for each instruction set: what is called must be inlined here, so no closure.
 struct Across<'a>(&'a Windows, &'a [u8], usize);
 
-impl NullaryFnOnce for Across<'_> {
+impl WithSimd for Across<'_> {
     type Output = Vec<u8>;
 
     #[inline(always)]
-    fn call(self) -> Vec<u8> {
-        self.0.across_body(self.1, self.2)
+    fn with_simd<S: Simd>(self, _: S) -> Vec<u8> {
+        self.0.across_body::<S>(self.1, self.2)
     }
 }
 
 /// Likewise.
 struct Down<'a>(&'a Windows, &'a [u8], usize, usize);
 
-impl NullaryFnOnce for Down<'_> {
+impl WithSimd for Down<'_> {
     type Output = Vec<u8>;
 
     #[inline(always)]
-    fn call(self) -> Vec<u8> {
-        self.0.down_body(self.1, self.2, self.3)
+    fn with_simd<S: Simd>(self, _: S) -> Vec<u8> {
+        self.0.down_body::<S>(self.1, self.2, self.3)
     }
 }
 
-/// Up to [`ROWS`] rows of `line` bytes, from byte `first` on, to one column a byte, so that sums run
-/// over rows side by side. Columns keep what is beyond the rows.
+/// `a * b + c`, fused where that is an instruction.
 #[inline(always)]
-fn turn(columns: &mut [[u8; ROWS]], rows: &[u8], line: usize, first: usize) {
-    let length = columns.len().min(line - first);
-    let mut at = 0;
-    while rows.len() == ROWS * line && at + 8 <= length {
-        let mut eight = [0; 8];
-        for (row, number) in eight.iter_mut().enumerate() {
-            let bytes = rows[row * line + first + at..].first_chunk();
-            *number = u64::from_le_bytes(*bytes.unwrap_or(&[0; 8]));
-        }
-        for (column, number) in columns[at..at + 8].iter_mut().zip(transposed(eight)) {
-            *column = number.to_le_bytes();
-        }
-        at += 8;
-    }
-    for (row, bytes) in rows.chunks_exact(line).enumerate() {
-        for (column, byte) in columns[at..].iter_mut().zip(&bytes[first + at..]) {
-            column[row] = *byte;
-        }
-    }
-}
-
-/// Byte `j` of number `i` to byte `i` of number `j`, by swapping ever smaller squares (Warren,
-/// Hacker's Delight, section 7-3).
-#[inline(always)]
-fn transposed(mut rows: [u64; 8]) -> [u64; 8] {
-    for (step, mask) in
-        [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ffu64)]
-    {
-        for k in 0..4 {
-            // The numbers whose index lacks the bit `step`.
-            let i = k / step * 2 * step + k % step;
-            let swap = ((rows[i] >> (8 * step)) ^ rows[i + step]) & mask;
-            rows[i] ^= swap << (8 * step);
-            rows[i + step] ^= swap;
-        }
-    }
-    rows
+fn madd<S: Simd>(a: f32, b: f32, c: f32) -> f32 {
+    if S::IS_SCALAR { a * b + c } else { a.mul_add(b, c) }
 }
 
 /// The nearest of 0..=255 to each sum, from `exactly` where one is within `margin` of a boundary.
 #[inline(always)]
 fn levels<const N: usize>(sums: &[f32; N], margin: f32, exactly: impl Fn(usize) -> u8) -> [u8; N] {
-    // Adding 1.5 * 2^23 leaves the nearest whole number in the last bits.
-    const WHOLE: f32 = 12_582_912.0;
-    let (mut levels, mut near, mut any) = ([0; N], [0u32; N], 0);
-    for i in 0..N {
-        let clipped = sums[i].clamp(0.0, 255.0);
-        let whole = clipped + WHOLE;
-        levels[i] = whole.to_bits() as u8;
-        near[i] = u32::from((clipped - (whole - WHOLE)).abs() > 0.5 - margin);
-        any |= near[i];
+    let (mut levels, mut any) = ([0; N], false);
+    for (level, sum) in levels.iter_mut().zip(sums) {
+        let (nearest, off) = nearest(*sum);
+        *level = nearest;
+        any |= off > 0.5 - margin;
     }
-    if any != 0 {
+    if any {
         for (i, level) in levels.iter_mut().enumerate() {
-            if near[i] != 0 {
+            if nearest(sums[i]).1 > 0.5 - margin {
                 *level = exactly(i);
             }
         }
     }
     levels
+}
+
+/// The nearest of 0..=255, and how far the sum is from it where it is not clipped.
+#[inline(always)]
+fn nearest(sum: f32) -> (u8, f32) {
+    // Adding 1.5 * 2^23 leaves the nearest whole number in the last bits.
+    const WHOLE: f32 = 12_582_912.0;
+    let clipped = sum.clamp(0.0, 255.0);
+    let whole = clipped + WHOLE;
+    (whole.to_bits() as u8, (clipped - (whole - WHOLE)).abs())
 }
 
 fn lanczos(x: f64) -> f64 {
@@ -249,25 +236,36 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// With what this processor runs and with what lesser ones do.
+    fn with_sets(width: usize) -> Vec<(usize, Arch)> {
+        let mut sets = vec![Arch::new(), Arch::Scalar];
+        #[cfg(target_arch = "x86_64")]
+        sets.extend(pulp::x86::V3::try_new().map(Arch::V3));
+        sets.into_iter().map(|set| (width, set)).collect()
+    }
+
     proptest! {
         #[test]
         fn floats_round_as_integers_do(
-            bytes in prop::collection::vec(any::<u8>(), 3 * 40 * 3), resized in 3u64..90,
+            bytes in prop::collection::vec(any::<u8>(), 36 * 40 * C), resized in 3u64..90,
         ) {
-            let (rows, width) = (3, 40);
-            let windows = Windows::new(width, resized, 0, resized as usize);
-            let across = windows.across(&bytes, width);
-            for (at, v) in across.iter().enumerate() {
-                let (row, i, c) = (at / C / resized as usize, at / C % resized as usize, at % C);
-                let line = &bytes[row * width * C..(row + 1) * width * C];
-                let values = line[windows.starts[i] * C + c..].iter().step_by(C);
-                prop_assert_eq!(*v, windows.exactly(i, values));
-            }
-            // The same bytes as 120 rows of one pixel.
-            let windows = Windows::new(rows * width, resized, 0, resized as usize);
-            for (at, v) in windows.down(&bytes, C, 0).iter().enumerate() {
-                let values = bytes[windows.starts[at / C] * C + at % C..].iter().step_by(C);
-                prop_assert_eq!(*v, windows.exactly(at / C, values));
+            // 36 rows of 40 pixels, and four of 360.
+            for (width, set) in [40, 360].into_iter().flat_map(with_sets) {
+                let windows = Windows::new(width, resized, 0, resized as usize);
+                let across = set.dispatch(Across(&windows, &bytes, width));
+                for (at, v) in across.iter().enumerate() {
+                    let (row, i, c) = (at / C / resized as usize, at / C % resized as usize, at % C);
+                    let line = &bytes[row * width * C..(row + 1) * width * C];
+                    let values = line[windows.starts[i] * C + c..].iter().step_by(C);
+                    prop_assert_eq!(*v, windows.exactly(i, values));
+                }
+                // As many rows as there were columns.
+                let line = bytes.len() / width;
+                let down = set.dispatch(Down(&windows, &bytes, line, 0));
+                for (at, v) in down.iter().enumerate() {
+                    let values = bytes[windows.starts[at / line] * line + at % line..].iter();
+                    prop_assert_eq!(*v, windows.exactly(at / line, values.step_by(line)));
+                }
             }
         }
     }

@@ -16,6 +16,7 @@
 //! # Ok::<(), hgad_datasets::DatasetError>(())
 //! ```
 
+mod columns;
 mod dataset;
 mod decode;
 mod descriptor;

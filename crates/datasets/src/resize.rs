@@ -1,5 +1,8 @@
 //! Resizing the shorter side and cropping the centre, as Pillow and torchvision do.
 
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use image::{GrayImage, RgbImage};
 
 use crate::error::DatasetError;
@@ -14,9 +17,20 @@ struct Axis {
 }
 
 impl Axis {
-    /// What the pixels of the crop are made of.
-    fn windows(self, side: usize) -> Windows {
-        Windows::new(self.source as usize, self.resized, self.start, side)
+    /// What the pixels of the crop are made of. The last ones stay: many images are of one size, and
+    /// sines are dear.
+    fn windows(self, side: usize) -> Arc<Windows> {
+        const KEPT: usize = 8;
+        static LAST: Mutex<VecDeque<(Axis, usize, Arc<Windows>)>> = Mutex::new(VecDeque::new());
+        let last = || LAST.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((.., windows)) = last().iter().find(|l| (l.0, l.1) == (self, side)) {
+            return Arc::clone(windows);
+        }
+        let windows = Arc::new(Windows::new(self.source as usize, self.resized, self.start, side));
+        let mut last = last();
+        last.truncate(KEPT - 1);
+        last.push_front((self, side, Arc::clone(&windows)));
+        windows
     }
 }
 

@@ -55,13 +55,9 @@ impl Transform {
         let table: [[f32; 256]; 3] = std::array::from_fn(|c| {
             std::array::from_fn(|v| (v as f32 / 255.0 - self.mean[c]) / self.std[c])
         });
-        let mut out = Vec::with_capacity(crop.as_raw().len());
-        for pixel in crop.as_raw().chunks_exact(3) {
-            for (channel, &value) in table.iter().zip(pixel) {
-                out.push(channel[usize::from(value)]);
-            }
-        }
-        out
+        let pixels = crop.as_raw().as_chunks::<3>().0.iter();
+        let normal = |pixel: &[u8; 3]| std::array::from_fn(|c| table[c][usize::from(pixel[c])]);
+        pixels.map(normal).collect::<Vec<[f32; 3]>>().into_flattened()
     }
 
     /// A mask on the same crop by nearest neighbour: (mask_size, mask_size), row by row; non-zero

@@ -8,7 +8,7 @@ use hgad_datasets::{
     DatasetError, Descriptor, Report, find_unreadable, layout_by_name, open, read_image, read_mask,
     verify_image,
 };
-use image::{DynamicImage, GrayImage, Luma, Rgba, RgbaImage};
+use image::{DynamicImage, GrayAlphaImage, GrayImage, Luma, LumaA, Rgba, RgbaImage};
 use tiny::Folder;
 
 fn failure(name: &str, root: &Path) -> DatasetError {
@@ -183,6 +183,27 @@ fn grey_deep_and_transparent_images_become_rgb() {
     let red = image::RgbImage::from_fn(2, 1, |x, _| image::Rgb([x as u8, 0, 0]));
     red.save(path("red.png")).unwrap();
     assert_eq!(read_mask(&path("red.png")).unwrap().into_raw(), [0, 255]);
+}
+
+#[test]
+fn every_level_becomes_the_rgb_that_the_image_crate_makes_of_it() {
+    let folder = Folder::new();
+    let level = |x: u32, step: u32| (x * step % 256) as u8;
+    let images = [
+        DynamicImage::from(GrayImage::from_fn(256, 2, |x, y| Luma([level(x, 1 + 2 * y)]))),
+        DynamicImage::from(GrayAlphaImage::from_fn(256, 2, |x, y| {
+            LumaA([level(x, 3), level(x, 7 + 2 * y)])
+        })),
+        DynamicImage::from(RgbaImage::from_fn(256, 2, |x, y| {
+            Rgba([level(x, 1), level(x, 3), level(x, 5), level(x, 7 + 2 * y)])
+        })),
+    ];
+    for (i, image) in images.into_iter().enumerate() {
+        let path = folder.path().join(format!("{i}.png"));
+        image.save(&path).unwrap();
+        assert_eq!(image::open(&path).unwrap().color(), image.color());
+        assert_eq!(read_image(&path).unwrap(), image.into_rgb8(), "{i}");
+    }
 }
 
 #[test]
