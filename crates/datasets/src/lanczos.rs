@@ -16,8 +16,6 @@ const SUPPORT: f64 = 3.0;
 const C: usize = 3;
 /// Bytes of a row whose sums down stay in registers.
 const WIDE: usize = 64;
-/// Of one operation on sums below 512: half of the last bit.
-const ROUNDING: f32 = 1.6e-5;
 
 /// What each pixel of the result is made of, along one axis.
 pub(crate) struct Windows {
@@ -28,6 +26,8 @@ pub(crate) struct Windows {
     /// In units of `2^-BITS`.
     exact: Vec<i32>,
     weights: Vec<f32>,
+    /// How far off a fused sum of floats can be, one a window.
+    margins: Vec<f32>,
 }
 
 impl Windows {
@@ -52,7 +52,8 @@ impl Windows {
         }
         let unit = 1.0 / (1 << BITS) as f32;
         let weights = exact.iter().map(|w| *w as f32 * unit).collect();
-        Self { taps, starts, exact, weights }
+        let margins = exact.chunks_exact(taps).map(margin).collect();
+        Self { taps, starts, exact, weights, margins }
     }
 
     /// The pixels of the source that any window sees; some past its end have no weight.
@@ -74,7 +75,7 @@ impl Windows {
     #[inline(always)]
     fn across_body<S: Simd>(&self, rows: &[u8], width: usize) -> Vec<u8> {
         let (line, length) = (width * C, self.starts.len() * C);
-        let (first, margin) = (self.reach().start * C, self.margin());
+        let first = self.reach().start * C;
         let mut columns = Columns::new(self.taps * C);
         let mut sideways = vec![[0; ROWS]; length.next_multiple_of(ROWS)];
         let mut upright = [[0; ROWS]; ROWS];
@@ -82,6 +83,7 @@ impl Windows {
         for (rows, out) in rows.chunks(ROWS * line).zip(out.chunks_mut(ROWS * length)) {
             columns.restart(first);
             for (i, weights) in self.weights.chunks_exact(self.taps).enumerate() {
+                let margin = self.margin::<S>(i);
                 let start = self.starts[i] * C;
                 let pixels = columns.window(rows, line, start).as_chunks::<C>().0;
                 // Three variables stay in registers, an array of arrays would not.
@@ -126,9 +128,9 @@ impl Windows {
     #[inline(always)]
     fn down_by<S: Simd, const N: usize>(&self, rows: &[u8], line: usize, first: usize) -> Vec<u8> {
         let mut out = vec![0; self.starts.len() * line];
-        let margin = self.margin();
         let windows = self.weights.chunks_exact(self.taps).zip(out.chunks_exact_mut(line));
         for (i, (weights, out)) in windows.enumerate() {
+            let margin = self.margin::<S>(i);
             let rows = &rows[(self.starts[i] - first) * line..];
             for at in (0..line).step_by(N) {
                 // The last ones are those that end with the line.
@@ -151,9 +153,10 @@ impl Windows {
         out
     }
 
-    /// How far off a sum of floats can be.
-    fn margin(&self) -> f32 {
-        ROUNDING * (2 * self.taps + 2) as f32
+    /// How far off sum `i` can be: where products are rounded too, twice as far.
+    #[inline(always)]
+    fn margin<S: Simd>(&self, i: usize) -> f32 {
+        if S::IS_SCALAR { 2.0 * self.margins[i] } else { self.margins[i] }
     }
 
     /// Window `i` over `values` as Pillow has it: in integers, rounded half up, clipped.
@@ -186,6 +189,21 @@ impl WithSimd for Down<'_> {
     fn with_simd<S: Simd>(self, _: S) -> Vec<u8> {
         self.0.down_body::<S>(self.1, self.2, self.3)
     }
+}
+
+/// The most that roundings of a sum with these weights add up to: half of the last bit each, which the
+/// sums of positive and of negative terms bound.
+fn margin(exact: &[i32]) -> f32 {
+    let most = |w: i32| f64::from(w) / f64::from(1 << BITS) * 255.0;
+    let (mut above, mut below) = (0.0, 0.0);
+    let roundings = exact.iter().filter(|w| **w != 0).map(|w| {
+        above += most((*w).max(0));
+        below -= most((*w).min(0));
+        // A sum on the bound may be rounded past it.
+        let bound = f64::max(above, below) * 1.001;
+        2f64.powf(bound.log2().ceil()) * f64::from(f32::EPSILON) / 4.0
+    });
+    roundings.sum::<f64>() as f32 * 1.001
 }
 
 /// `a * b + c`, fused where that is an instruction.
