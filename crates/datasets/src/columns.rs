@@ -54,9 +54,9 @@ impl Columns {
 
     #[inline(always)]
     fn advance(&mut self, rows: &[u8], line: usize, from: usize) {
-        let gone = (from - self.start).min(self.filled);
-        self.strip.copy_within(gone..self.filled, 0);
-        (self.start, self.filled) = (self.start + gone, self.filled - gone);
+        let kept = self.filled.saturating_sub(from - self.start);
+        self.strip.copy_within(self.filled - kept..self.filled, 0);
+        (self.start, self.filled) = (from, kept);
         while self.filled + PART <= self.strip.len() {
             let at = self.start + self.filled;
             for (to, row) in self.bytes.iter_mut().zip(rows.chunks_exact(line)) {
@@ -101,12 +101,14 @@ mod tests {
 
     #[test]
     fn windows_of_rows_that_end_anywhere() {
-        for (rows, line, span) in [(16, 700, 9), (5, 64, 75), (1, 3, 3), (16, 200, 300)] {
+        for (rows, line, span, step) in
+            [(16, 700, 9, 7), (5, 64, 75, 3), (1, 3, 3, 1), (16, 200, 300, 9), (9, 990, 5, 310)]
+        {
             let bytes: Vec<u8> = (0..rows * line).map(|i| (i * i % 251) as u8).collect();
             let mut columns = Columns::new(span);
             for start in [0, 1] {
                 columns.restart(start);
-                for from in (start..line).step_by(7) {
+                for from in (start..line).step_by(step) {
                     for (i, column) in columns.window(&bytes, line, from).iter().enumerate() {
                         for row in (0..rows).filter(|_| from + i < line) {
                             let byte = bytes[row * line + from + i];
